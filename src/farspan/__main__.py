@@ -1,0 +1,7 @@
+"""`python -m farspan` is `farspan`."""
+
+from __future__ import annotations
+
+from farspan.cli import main
+
+main()

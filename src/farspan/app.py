@@ -1,0 +1,462 @@
+"""The composition root: the only place where engines and targets are chosen and parts are joined.
+
+A `Node` is everything that one process runs. What each part asks of another it gets here, as a
+function, so that no part knows its siblings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from farspan.catalog.federation import PeerReport
+from farspan.catalog.resources import FEDERATED, Resource, Resources
+from farspan.catalog.service import CatalogService
+from farspan.clock import Clock, IdSource, SystemClock, SystemIds
+from farspan.config import Config, NodeConfig
+from farspan.control.endpoints import advance_endpoints
+from farspan.control.plane import ControlPlane
+from farspan.delivery.service import DeliveryService
+from farspan.endpoints.failover import Evidence, Hold, weigh
+from farspan.endpoints.service import Outlook, RoutingService
+from farspan.health.service import HealthService
+from farspan.ingest.service import IngestService
+from farspan.model.arn import parse_arn
+from farspan.model.endpoint import Endpoint
+from farspan.model.health_check import HealthCheck, Vote
+from farspan.model.rule import Rule
+from farspan.queues.service import QueueService
+from farspan.replication.service import ReplicationService
+from farspan.replication.stream import StreamReply, StreamRequest
+from farspan.retention import Retention
+from farspan.store.base import Store
+from farspan.store.sqlite import open_store
+from farspan.targets.base import TargetSender
+from farspan.targets.sqs import DeadLetterTarget, QueueTarget
+from farspan.wire.access import Access
+from farspan.wire.asgi import Application
+from farspan.wire.forward import Forwarder
+from farspan.wire.peers import PeerClient
+from farspan.wire.server import NodeServices, RegionServices, Server
+
+HOLD_SECONDS = 60.0
+HOLD_SECONDS_MAX = 900.0
+CAUGHT_UP_SECONDS = 1.0
+"""How far the primary's copy of the secondary's events may be behind when traffic goes back."""
+
+ADVANCE_SECONDS = 0.1
+RETENTION_PASS_SECONDS = 60.0
+GRACE_SECONDS = 2
+STORE_FILE_NAME = "store.sqlite3"
+
+log = logging.getLogger("farspan.app")
+
+
+class World:
+    """What the control plane sees of the other Regions. See `control.plane.World`."""
+
+    def __init__(self, catalog: CatalogService, health: HealthService) -> None:
+        self._catalog = catalog
+        self._health = health
+
+    def endpoints(self) -> list[Endpoint]:
+        """Return every endpoint that the node knows."""
+        return self._catalog.endpoints()
+
+    def health_checks(self) -> dict[str, HealthCheck]:
+        """Return every health check that the node knows."""
+        return self._catalog.health_checks()
+
+    def votes_on(self, health_check_id: str) -> list[Vote]:
+        """Return the fresh votes on a health check."""
+        return self._health.votes_on(health_check_id)
+
+    def report_of(self, region: str) -> PeerReport | None:
+        """Return a Region's fresh report."""
+        return self._catalog.report_of(region)
+
+
+@dataclass(slots=True)
+class Region:
+    """The parts that only a Region's node has."""
+
+    store: Store
+    resources: Resources
+    queues: QueueService
+    ingest: IngestService
+    delivery: DeliveryService
+    replication: ReplicationService
+    plane: ControlPlane
+
+
+class Node:
+    """One process's parts, joined. Make one with `open_node`, then `start` it."""
+
+    def __init__(
+        self, config: Config, node: NodeConfig, data: Path | None, clock: Clock, ids: IdSource
+    ) -> None:
+        self.config = config
+        self.node = node
+        self._clock = clock
+        self._ids = ids
+        self._data = data / node.name if data else None
+        self.forwarder = Forwarder(node.name)
+        self._peers = PeerClient(self.forwarder, clock, config.cluster_secret)
+        self.region: Region | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self, store: Store | None) -> None:
+        """Open what the node keeps and join its parts."""
+        resources = None
+        if self.node.region is not None:
+            assert store is not None, "a Region has a store"
+            resources = Resources(self.node.region, store)
+            await resources.load(self._clock.now())
+        elif self._data is not None:
+            self._data.mkdir(parents=True, exist_ok=True)
+        self.catalog = CatalogService(
+            region=self.node.region,
+            peers=[peer for peer in self.config.nodes if peer.name != self.node.name],
+            clock=self._clock,
+            fetch=self._peers.report,
+            own_catalog=resources.owned_catalog if resources else None,
+            copy_directory=self._data,
+        )
+        time_scale = self.config.health.time_scale
+        self.health = HealthService(
+            self.node.name, time_scale, self._clock, self.catalog.health_checks
+        )
+        self.routing = RoutingService(
+            clock=self._clock,
+            outlook=Outlook(
+                endpoints=self.catalog.endpoints,
+                evidence=self._evidence,
+                caught_up=self._caught_up,
+            ),
+            hold=Hold(seconds=HOLD_SECONDS / time_scale, seconds_max=HOLD_SECONDS_MAX / time_scale),
+            copy_directory=self._data,
+        )
+        self.catalog.on_change(self.health.refresh)
+        self.catalog.on_report(lambda report: self.health.hear(report.node, report.votes))
+        if store is not None and resources is not None:
+            self.region = self._join_region(store, resources)
+        self.server = Server(self._services())
+
+    def _join_region(self, store: Store, resources: Resources) -> Region:
+        name = resources.region
+        queues = QueueService(name, store, self._clock, self._ids)
+        queue_target = QueueTarget(queues, resources.queue, self._clock.now)
+
+        def sender_of(target_arn: str) -> TargetSender | None:
+            arn = parse_arn(target_arn)
+            return queue_target if arn is not None and arn.service == "sqs" else None
+
+        ingest = IngestService(
+            name,
+            store,
+            self._clock,
+            self._ids,
+            lambda account, bus: resources.event_bus(account, bus) is not None,
+        )
+        delivery = DeliveryService(
+            store,
+            self._clock,
+            self._ids,
+            sender_of,
+            DeadLetterTarget(queues, resources.queue, self._clock.now),
+        )
+        replication = ReplicationService(
+            region=name,
+            store=store,
+            clock=self._clock,
+            endpoints=self.catalog.endpoints,
+            fetch=self._fetch_stream,
+        )
+        plane = ControlPlane(
+            region=name,
+            regions=self.config.regions,
+            resources=resources,
+            queues=queues,
+            world=World(self.catalog, self.health),
+            clock=self._clock,
+            ids=self._ids,
+            url=self._public_url(),
+        )
+
+        def on_resource(resource: Resource, exists: bool) -> None:
+            if isinstance(resource, FEDERATED):
+                self.catalog.refresh()
+            elif isinstance(resource, Rule):
+                delivery.rule_changed(resource, exists=exists)
+
+        resources.subscribe(on_resource)
+        self.catalog.on_change(replication.refresh)
+        return Region(store, resources, queues, ingest, delivery, replication, plane)
+
+    def _public_url(self) -> str:
+        """Return the URL that clients are told: an edge's, where there is one."""
+        edges = [node.url for node in self.config.nodes if node.region is None]
+        return (edges or [self.node.url])[0]
+
+    def _services(self) -> NodeServices:
+        region = self.region
+        own = None
+        if region is not None:
+            own = RegionServices(
+                region=region.resources.region,
+                plane=region.plane,
+                ingest=region.ingest,
+                replication=region.replication,
+            )
+        return NodeServices(
+            node=self.node,
+            config=self.config,
+            ids=self._ids,
+            access=Access(
+                credentials=self.config.credentials,
+                cluster_secret=self.config.cluster_secret,
+                auth=self.config.auth,
+                clock=self._clock,
+            ),
+            catalog=self.catalog,
+            routing=self.routing,
+            forwarder=self.forwarder,
+            report=self._report,
+            status=self._status,
+            own=own,
+        )
+
+    # --- what the parts ask of each other -------------------------------------------------
+
+    def _observers(self, endpoint: Endpoint) -> list[str]:
+        """Return the nodes whose votes count: those outside the primary Region."""
+        primary = endpoint.primary_region
+        return [node.name for node in self.config.nodes if node.region != primary]
+
+    def _evidence(self, endpoint: Endpoint) -> Evidence:
+        observers = self._observers(endpoint)
+        verdict = self.health.verdict(endpoint.health_check_id, observers)
+        own = None
+        if self.node.name in observers:
+            own = self.health.own_status(endpoint.health_check_id)
+        return weigh(verdict, own)
+
+    def _caught_up(self, endpoint: Endpoint) -> bool:
+        if not endpoint.replicates:
+            return True
+        if self.region is not None and self.node.region == endpoint.primary_region:
+            lags = self.region.replication.lags()
+        else:
+            report = self.catalog.report_of(endpoint.primary_region)
+            lags = report.replication_lags if report else {}
+        lag = lags.get(endpoint.endpoint_id)
+        return lag is not None and lag <= CAUGHT_UP_SECONDS
+
+    async def _fetch_stream(self, region: str, request: StreamRequest) -> StreamReply:
+        node = self.config.node_of(region)
+        if node is None:
+            raise ConnectionError(f"no node serves {region}")
+        return await self._peers.stream(node, request)
+
+    def _report(self) -> PeerReport:
+        region = self.region
+        return PeerReport(
+            node=self.node.name,
+            region=self.node.region,
+            catalogs=self.catalog.catalogs(),
+            votes=self.health.own_votes(),
+            event_buses=tuple(bus.key for bus in region.resources.event_buses.values())
+            if region
+            else (),
+            replication_lags=region.replication.lags() if region else {},
+        )
+
+    def _status(self) -> dict[str, Any]:
+        """Return what people and drills read of a node."""
+        return {
+            "node": self.node.name,
+            "region": self.node.region,
+            "peers_heard": self.catalog.peers_heard(),
+            "endpoints": [self._endpoint_status(e) for e in self.catalog.endpoints()],
+            "health_checks": {
+                health_check_id: {
+                    vote.observer: {"status": vote.status, "report": vote.report}
+                    for vote in self.health.votes_on(health_check_id)
+                }
+                for health_check_id in self.catalog.health_checks()
+            },
+        }
+
+    def _endpoint_status(self, endpoint: Endpoint) -> dict[str, Any]:
+        routing = self.routing.routing(endpoint)
+        status: dict[str, Any] = {
+            "arn": endpoint.arn,
+            "endpoint_id": endpoint.endpoint_id,
+            "state": endpoint.state,
+            "routing": routing.state,
+            "route": self.routing.region_in_use(endpoint),
+            "generation": routing.generation,
+            "reason": routing.reason,
+            "under_way": self.routing.parked_count(endpoint),
+            "history": self.routing.history(endpoint),
+        }
+        if self.region is not None:
+            samples = self.region.replication.samples(endpoint.endpoint_id)
+            status["replication"] = {
+                "lag_seconds": self.region.replication.lags().get(endpoint.endpoint_id),
+                "latest_replica_ages_ms": [round(age * 1_000, 1) for age in samples[-500:]],
+            }
+        return status
+
+    # --- life -----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin everything that runs by itself."""
+        self.catalog.start()
+        self.health.start()
+        self.routing.start()
+        region = self.region
+        if region is not None:
+            for rule in region.resources.rules.values():
+                region.delivery.rule_changed(rule, exists=True)
+            region.delivery.start()
+            region.replication.refresh()
+            retention = Retention(
+                store=region.store,
+                resources=region.resources,
+                endpoints=self.catalog.endpoints,
+                shipped=region.replication.shipped,
+                seconds=self.config.store.retention_hours * 3_600,
+            )
+            self._tasks = [
+                asyncio.create_task(self._advance(region.plane)),
+                asyncio.create_task(self._retain(retention)),
+            ]
+
+    async def _advance(self, plane: ControlPlane) -> None:
+        while True:
+            try:
+                await advance_endpoints(plane)
+            except Exception:
+                log.exception("endpoints could not be advanced")
+            await self._clock.sleep(ADVANCE_SECONDS)
+
+    async def _retain(self, retention: Retention) -> None:
+        while True:
+            await self._clock.sleep(RETENTION_PASS_SECONDS)
+            try:
+                await retention.trim_logs(self._clock.now())
+            except Exception:
+                log.exception("logs could not be trimmed")
+
+    async def close(self) -> None:
+        """Stop everything, the store last."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.routing.close()
+        await self.health.close()
+        await self.catalog.close()
+        if self.region is not None:
+            await self.region.replication.close()
+            await self.region.delivery.close()
+            await self.region.store.close()
+        await self.forwarder.close()
+
+
+async def open_node(
+    config: Config,
+    node: NodeConfig,
+    data: Path | None,
+    *,
+    store: Store | None = None,
+    clock: Clock | None = None,
+    ids: IdSource | None = None,
+) -> Node:
+    """Return a node that is joined and not yet started.
+
+    A Region's node opens its store in `data`, unless one is given. Raises StoreUnusable or
+    WrongRegion, with what to do.
+    """
+    if node.region is not None and store is None:
+        assert data is not None, "an embedded store has a directory"
+        store = open_store(data / node.name / STORE_FILE_NAME, asyncio.get_running_loop())
+    opened = Node(config, node, data, clock or SystemClock(), ids or SystemIds())
+    try:
+        await opened.open(store)
+    except BaseException:
+        if store is not None:
+            await store.close()
+        raise
+    return opened
+
+
+class _HttpServer(uvicorn.Server):
+    """Uvicorn without its own signal handlers: `serve_node` has them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+def http_server(node: Node) -> uvicorn.Server:
+    """Return the HTTP server of a node, to be served on sockets that the caller bound."""
+    return _HttpServer(
+        uvicorn.Config(
+            Application(node.server.answer),
+            http="httptools",
+            loop="uvloop",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # Longer than any client keeps an idle connection, so that none is cut in a request.
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            backlog=1_024,
+        )
+    )
+
+
+async def serve_node(
+    config: Config,
+    node_config: NodeConfig,
+    data: Path | None,
+    sockets: Sequence[socket.socket],
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Run a node until SIGINT, SIGTERM or `stop`, then stop it in order."""
+    node = await open_node(config, node_config, data)
+    node.start()
+    gc.freeze()  # what is there now stays: the collector need not look at it again
+    server = http_server(node)
+    loop = asyncio.get_running_loop()
+
+    def exit_soon() -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, exit_soon)
+    stopper = asyncio.create_task(_wait_then(stop, exit_soon)) if stop else None
+    try:
+        await server.serve(sockets=list(sockets))
+    finally:
+        if stopper is not None:
+            stopper.cancel()
+        await node.close()
+
+
+async def _wait_then(stop: asyncio.Event, act: Callable[[], None]) -> None:
+    await stop.wait()
+    act()

@@ -1,0 +1,208 @@
+"""A deployment on this machine: its directory, its configuration, and its processes.
+
+Used by `farspan up` and `farspan demo` alike. Every child holds one end of a pipe whose other end
+only this process has: when this process is gone, however it went, the children stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from farspan.cli.ports import HOST, free_port, is_free
+from farspan.cli.run import PARENT_PIPE
+from farspan.config import (
+    CONFIG_FILE_NAME,
+    Config,
+    ConfigError,
+    HealthConfig,
+    NodeConfig,
+    load_config,
+    render_config,
+)
+
+EDGE = "edge"
+READY_SECONDS_MAX = 20.0
+STOP_SECONDS_MAX = 6.0
+POLL_SECONDS = 0.02
+LOCAL_TIME_SCALE = 20.0
+"""Health checks on one machine: Route 53's 10 seconds become half a second."""
+
+
+class DeploymentError(Exception):
+    """The deployment cannot be started. The message says why and what to do."""
+
+
+def prepare(data: Path, regions: Sequence[str], port: int, *, auth: bool) -> Config:
+    """Write the directory's configuration and return it; a known secret and known keys stay.
+
+    Raises DeploymentError where the directory cannot be written, ConfigError where a configuration
+    that is there cannot be read.
+    """
+    path = data / CONFIG_FILE_NAME
+    former = load_config(path) if path.exists() else Config()
+    nodes = [NodeConfig(name=EDGE, url=f"http://{HOST}:{port}")]
+    taken = {port}
+    for offset, region in enumerate(regions, start=1):
+        region_port = port + offset
+        if region_port in taken or not is_free(region_port):
+            region_port = free_port()
+        taken.add(region_port)
+        nodes.append(NodeConfig(name=region, url=f"http://{HOST}:{region_port}", region=region))
+    config = msgspec.structs.replace(
+        former,
+        nodes=tuple(nodes),
+        auth=auth,
+        cluster_secret=former.cluster_secret or secrets.token_urlsafe(32),
+        health=HealthConfig(time_scale=LOCAL_TIME_SCALE),
+    )
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(render_config(config))
+    except OSError as error:
+        raise DeploymentError(
+            f"The data directory {data} cannot be written: {error.strerror}. "
+            "Choose another with --data, or change its permissions."
+        ) from error
+    return config
+
+
+@dataclass(slots=True)
+class Process:
+    """A node's process and where its log goes."""
+
+    node: NodeConfig
+    log: Path
+    popen: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self.popen.pid
+
+    @property
+    def exit_text(self) -> str | None:
+        """How it ended, None while it runs."""
+        code = self.popen.poll()
+        if code is None:
+            return None
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+@dataclass(slots=True)
+class Deployment:
+    """The running nodes of one configuration. Use as a context manager: leaving stops them all."""
+
+    config: Config
+    data: Path
+    processes: dict[str, Process] = field(default_factory=dict)
+    _pipe: tuple[int, int] = field(default_factory=os.pipe)
+
+    def __enter__(self) -> Deployment:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self, name: str) -> Process:
+        """Start a node's process; it may take a moment until it answers (see `wait_ready`)."""
+        node = self.config.node_named(name)
+        assert node is not None, "only nodes of the configuration are started"
+        command = ["serve", "--region", node.region] if node.region else ["edge"]
+        log = self.data / f"{name}.log"
+        with log.open("ab") as sink:
+            popen = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
+                [sys.executable, "-m", "farspan", *command, "--data", str(self.data)],
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                pass_fds=[self._pipe[0]],
+                env={**os.environ, PARENT_PIPE: str(self._pipe[0])},
+                start_new_session=True,  # Ctrl-C is for this process; it stops the children in order
+            )
+        process = self.processes[name] = Process(node, log, popen)
+        return process
+
+    def start_all(self) -> None:
+        """Start every node and wait until each answers. Raises DeploymentError."""
+        for node in self.config.nodes:
+            self.start(node.name)
+        for node in self.config.nodes:
+            self.wait_ready(node.name)
+
+    def wait_ready(self, name: str) -> None:
+        """Wait until a node answers. Raises DeploymentError with the end of its log otherwise."""
+        process = self.processes[name]
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while not answers(process.node.url):
+            ended = process.exit_text
+            if ended or time.monotonic() > deadline:
+                reason = ended or f"no answer within {READY_SECONDS_MAX:.0f} s"
+                raise DeploymentError(
+                    f"{name} did not start ({reason}). {_last_words(process.log)}"
+                )
+            time.sleep(POLL_SECONDS)
+
+    def kill(self, name: str) -> None:
+        """Kill a node as a power cut would: SIGKILL, no last words."""
+        self.processes[name].popen.kill()
+        self.processes[name].popen.wait()
+
+    def stop(self) -> None:
+        """Stop every node, by force after a while, and leave none behind."""
+        for process in self.processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.popen.terminate()
+        deadline = time.monotonic() + STOP_SECONDS_MAX
+        for process in self.processes.values():
+            try:
+                process.popen.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.popen.kill()
+                process.popen.wait()
+        self.processes.clear()
+        for end in self._pipe:
+            with contextlib.suppress(OSError):
+                os.close(end)
+
+
+def answers(url: str) -> bool:
+    """Return whether a node answers at its liveness page."""
+    try:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=1) as reply:  # noqa: S310 - own URL
+            return bool(reply.status == 200)  # noqa: PLR2004 - HTTP's OK
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _last_words(log: Path) -> str:
+    """Return the last line that a node wrote, which says why it did not start."""
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return f"It said: {lines[-1].removeprefix('farspan: ')}" if lines else f"See {log}."
+
+
+__all__ = [
+    "ConfigError",
+    "Deployment",
+    "DeploymentError",
+    "Process",
+    "answers",
+    "prepare",
+]

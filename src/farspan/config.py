@@ -1,0 +1,153 @@
+"""Configuration: one file, the environment and flags become one frozen `Config`.
+
+`farspan up` writes the file into its data directory, so that `farspan serve` on the same directory
+starts the same node again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+CONFIG_FILE_NAME = "farspan.toml"
+DEFAULT_PORT = 4566
+DEFAULT_ACCOUNT = "000000000000"
+NODE_ACCESS_KEY_ID = "farspan_node"
+REGION_NAME = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
+"""The form of AWS's Region names: `us-east-1`, `eu-central-1`, `us-gov-west-1`."""
+
+
+class ConfigError(Exception):
+    """The configuration is not usable. The message says where and what to do."""
+
+
+class Credential(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An access key, its secret, and the account whose key it is."""
+
+    access_key_id: str = "test"
+    secret_access_key: str = "test"  # noqa: S105 - the documented default of local AWS tools
+    account_id: str = DEFAULT_ACCOUNT
+
+
+class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A node of the deployment: a Region's, or an edge where `region` is absent."""
+
+    name: str
+    url: str
+    region: str | None = None
+
+
+class HealthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How health checks run. `time_scale` 20 makes 10 seconds of Route 53's time half a second."""
+
+    time_scale: float = 1.0
+
+
+class StoreConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long the log keeps events that all its readers have passed."""
+
+    retention_hours: float = 24.0
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything a node has to know before it starts.
+
+    `auth` False takes any key; `cluster_secret` signs what the nodes say to each other.
+    """
+
+    nodes: tuple[NodeConfig, ...] = ()
+    credentials: tuple[Credential, ...] = (Credential(),)
+    auth: bool = True
+    cluster_secret: str = ""
+    health: HealthConfig = HealthConfig()
+    store: StoreConfig = StoreConfig()
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The Regions of the deployment, in the order of the file."""
+        return tuple(dict.fromkeys(node.region for node in self.nodes if node.region))
+
+    def node_of(self, region: str) -> NodeConfig | None:
+        """Return the node that serves a Region, or None."""
+        return next((node for node in self.nodes if node.region == region), None)
+
+    def node_named(self, name: str) -> NodeConfig | None:
+        """Return a node by name, or None."""
+        return next((node for node in self.nodes if node.name == name), None)
+
+
+def load_config(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read the configuration file, with the environment's word above the file's.
+
+    `FARSPAN_AUTH` (`on` or `off`) and `FARSPAN_TIME_SCALE` override the file.
+    Raises ConfigError with a sentence that names the file and the setting.
+    """
+    try:
+        settings = tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"There is no configuration at {path}. Run `farspan up --data {path.parent}` once, "
+            "or write the file by hand."
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+    if "FARSPAN_AUTH" in environment:
+        settings["auth"] = environment["FARSPAN_AUTH"] == "on"
+    if "FARSPAN_TIME_SCALE" in environment:
+        settings.setdefault("health", {})["time_scale"] = environment["FARSPAN_TIME_SCALE"]
+    try:
+        config = msgspec.convert(settings, Config, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}.") from error
+    _check(config, path)
+    return config
+
+
+def _check(config: Config, path: Path) -> None:
+    for node in config.nodes:
+        if node.region is not None and not REGION_NAME.fullmatch(node.region):
+            raise ConfigError(f"{path}: `{node.region}` is no Region name such as us-east-1.")
+    for credential in config.credentials:
+        if not re.fullmatch(r"\d{12}", credential.account_id):
+            raise ConfigError(f"{path}: account_id `{credential.account_id}` must have 12 digits.")
+    if config.health.time_scale <= 0:
+        raise ConfigError(f"{path}: health.time_scale must be above 0.")
+    if len(config.nodes) > 1 and not config.cluster_secret:
+        raise ConfigError(
+            f"{path}: several nodes need a cluster_secret, the same in each node's file."
+        )
+
+
+def render_config(config: Config) -> str:
+    """Return the configuration as the TOML that `load_config` reads."""
+    lines = [
+        "# Written by `farspan up`. `farspan serve` and `farspan edge` read it.",
+        f"auth = {str(config.auth).lower()}",
+        f'cluster_secret = "{config.cluster_secret}"',
+        "",
+        "[health]",
+        f"time_scale = {config.health.time_scale}",
+        "",
+        "[store]",
+        f"retention_hours = {config.store.retention_hours}",
+    ]
+    for node in config.nodes:
+        lines += ["", "[[nodes]]", f'name = "{node.name}"', f'url = "{node.url}"']
+        if node.region:
+            lines.append(f'region = "{node.region}"')
+    for credential in config.credentials:
+        lines += [
+            "",
+            "[[credentials]]",
+            f'access_key_id = "{credential.access_key_id}"',
+            f'secret_access_key = "{credential.secret_access_key}"',
+            f'account_id = "{credential.account_id}"',
+        ]
+    return "\n".join(lines) + "\n"

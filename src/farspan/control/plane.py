@@ -1,0 +1,110 @@
+"""What the operations work with, and the table in which they are registered.
+
+An operation is an async function of the control plane, the caller and the decoded input; it
+returns the output's members. What it does not answer for is not registered, and the wire says so
+by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from farspan.catalog.federation import PeerReport
+from farspan.catalog.resources import Resources
+from farspan.clock import Clock, IdSource
+from farspan.model.endpoint import Endpoint
+from farspan.model.health_check import HealthCheck, Vote
+from farspan.queues.service import QueueService
+
+Params = Mapping[str, Any]
+Output = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: the account that the access key belongs to."""
+
+    account: str
+    access_key_id: str
+
+    @property
+    def arn(self) -> str:
+        """The caller's ARN."""
+        return f"arn:aws:iam::{self.account}:root"
+
+
+class World(Protocol):
+    """What a node knows beyond its own Region: the other Regions' catalogs, and the votes."""
+
+    def endpoints(self) -> list[Endpoint]:
+        """Return every endpoint that the node knows, of all Regions."""
+
+    def health_checks(self) -> dict[str, HealthCheck]:
+        """Return every health check that the node knows, of all Regions, by id."""
+
+    def votes_on(self, health_check_id: str) -> list[Vote]:
+        """Return the fresh votes on a health check, one for each observer."""
+
+    def report_of(self, region: str) -> PeerReport | None:
+        """Return the last report of a Region's node, None where none was ever had."""
+
+
+@dataclass(slots=True)
+class ControlPlane:
+    """One Region's control plane."""
+
+    region: str
+    regions: tuple[str, ...]
+    resources: Resources
+    queues: QueueService
+    world: World
+    clock: Clock
+    ids: IdSource
+    url: str
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+OperationFunction = Callable[[ControlPlane, Caller, Params], Awaitable[Output]]
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredOperation:
+    """An operation, and whether it changes resources (such run one at a time)."""
+
+    function: OperationFunction
+    changes_resources: bool
+
+
+OPERATIONS: dict[tuple[str, str], RegisteredOperation] = {}
+"""Every operation that is there, by service and name. `control.catalogue` fills it by import."""
+
+
+def operation(
+    service: str, name: str, *, changes_resources: bool = False
+) -> Callable[[OperationFunction], OperationFunction]:
+    """Register the function as an operation of a service."""
+
+    def register(function: OperationFunction) -> OperationFunction:
+        assert (service, name) not in OPERATIONS, f"{service}:{name} is registered twice"
+        OPERATIONS[service, name] = RegisteredOperation(function, changes_resources)
+        return function
+
+    return register
+
+
+async def perform(
+    plane: ControlPlane, caller: Caller, service: str, name: str, params: Params
+) -> Output:
+    """Perform a registered operation.
+
+    Those that change resources run one at a time, so that what an operation checked still holds
+    when it writes. Raises KeyError where the operation is not registered, AwsError as it words it.
+    """
+    registered = OPERATIONS[service, name]
+    if not registered.changes_resources:
+        return await registered.function(plane, caller, params)
+    async with plane.changing:
+        return await registered.function(plane, caller, params)

@@ -1,0 +1,184 @@
+"""Rules: PutRule, DescribeRule, ListRules, DeleteRule, TestEventPattern.
+
+The rules that replicate a global endpoint's events are shown here as AWS shows them. They follow
+from the endpoint, in both Regions, and are changed through it alone.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from farspan.control.naming import existing_event_bus, refuse_members
+from farspan.control.paging import page
+from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
+from farspan.delivery.service import delivery_cursor
+from farspan.errors import (
+    LimitExceededException,
+    ManagedRuleException,
+    ResourceNotFoundException,
+    ValidationException,
+)
+from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
+from farspan.model.endpoint import managed_rule
+from farspan.model.rule import MANAGED_RULE_PREFIX, Rule, RuleState
+from farspan.pattern import compile_pattern
+from farspan.store.base import Change, MoveCursor
+
+RULES_MAX = 300
+"""Rules on one bus (EventBridge quota)."""
+
+EVENT_MEMBERS = ("id", "account", "source", "time", "region", "detail-type")
+"""What an event must have for TestEventPattern."""
+
+
+@operation("events", "PutRule", changes_resources=True)
+async def put_rule(plane: ControlPlane, caller: Caller, params: Params) -> Output:
+    """Create a rule, or replace all of it but its targets."""
+    bus = existing_event_bus(plane, caller, params.get("EventBusName"), "PutRule")
+    name = params["Name"]
+    if name.startswith(MANAGED_RULE_PREFIX) and managed_on(plane, bus, name):
+        raise ManagedRuleException(f"{name} is a managed rule.")
+    if not params.get("EventPattern") and not params.get("ScheduleExpression"):
+        raise ValidationException(
+            "Parameter(s) EventPattern or ScheduleExpression must be specified."
+        )
+    if params.get("ScheduleExpression") and bus.name != DEFAULT_BUS_NAME:
+        raise ValidationException("ScheduleExpression is supported only on the default event bus.")
+    refuse_members(params, "ScheduleExpression", "Tags")
+    compile_pattern(params["EventPattern"])
+    state = params.get("State") or RuleState.ENABLED
+    if state not in tuple(RuleState):
+        refuse_members({f"State {state}": True}, f"State {state}")
+    former = plane.resources.rule(caller.account, bus.name, name)
+    others = plane.resources.rules_of(caller.account, bus.name)
+    if former is None and len(others) >= RULES_MAX:
+        raise LimitExceededException("The requested resource exceeds the maximum number allowed.")
+    rule = Rule(
+        region=plane.region,
+        account=caller.account,
+        event_bus_name=bus.name,
+        name=name,
+        event_pattern=params["EventPattern"],
+        state=RuleState(state),
+        description=params.get("Description"),
+        role_arn=params.get("RoleArn"),
+        targets=former.targets if former else {},
+    )
+    also: tuple[Change, ...] = ()
+    if not others:
+        # Events put before the bus had a rule match nothing: its reader begins at the log's end.
+        end = await plane.resources.log_end(bus.key)
+        also = (MoveCursor(delivery_cursor(bus.key), end),)
+    await plane.resources.save(rule, now=plane.clock.now(), also=also)
+    return {"RuleArn": rule.arn}
+
+
+@operation("events", "DescribeRule")
+async def describe_rule(plane: ControlPlane, caller: Caller, params: Params) -> Output:
+    """Return one rule."""
+    bus = existing_event_bus(plane, caller, params.get("EventBusName"), "DescribeRule")
+    rule = existing_rule(plane, bus, params["Name"])
+    return {**_shown(rule), "CreatedBy": rule.account}
+
+
+@operation("events", "ListRules")
+async def list_rules(plane: ControlPlane, caller: Caller, params: Params) -> Output:
+    """Return a bus's rules by name, managed ones among them."""
+    bus = existing_event_bus(plane, caller, params.get("EventBusName"), "ListRules")
+    prefix = params.get("NamePrefix") or ""
+    shown, token = page(
+        [rule for rule in rules_on(plane, bus) if rule.name.startswith(prefix)],
+        lambda rule: rule.name,
+        filter_text=f"ListRules/{bus.name}/{prefix}",
+        token=params.get("NextToken"),
+        limit=params.get("Limit"),
+    )
+    return {"Rules": [_shown(rule) for rule in shown], "NextToken": token}
+
+
+@operation("events", "DeleteRule", changes_resources=True)
+async def delete_rule(plane: ControlPlane, caller: Caller, params: Params) -> Output:
+    """Delete a rule that has no targets. One that does not exist is deleted already."""
+    bus = existing_event_bus(plane, caller, params.get("EventBusName"), "DeleteRule")
+    name = params["Name"]
+    refuse_managed(plane, bus, name, force=bool(params.get("Force")))
+    rule = plane.resources.rule(caller.account, bus.name, name)
+    if rule is None:
+        return {}
+    if rule.targets:
+        raise ValidationException("Rule can't be deleted since it has targets.")
+    await plane.resources.remove(rule, now=plane.clock.now())
+    return {}
+
+
+@operation("events", "TestEventPattern")
+async def test_event_pattern(_plane: ControlPlane, _caller: Caller, params: Params) -> Output:
+    """Tell whether an event matches a pattern."""
+    pattern = compile_pattern(params["EventPattern"])
+    try:
+        event = msgspec.json.decode(params["Event"])
+    except (msgspec.DecodeError, RecursionError):
+        event = None
+    if not isinstance(event, dict) or any(member not in event for member in EVENT_MEMBERS):
+        raise ValidationException("Parameter Event is not valid.")
+    return {"Result": pattern.matches(params["Event"].encode())}
+
+
+def rules_on(plane: ControlPlane, bus: EventBus) -> list[Rule]:
+    """Return every rule of a bus, its own and the managed ones."""
+    own = plane.resources.rules_of(bus.account, bus.name)
+    return [*own, *managed_on(plane, bus)]
+
+
+def managed_on(plane: ControlPlane, bus: EventBus, name: str | None = None) -> list[Rule]:
+    """Return the managed rules of a bus, or the one of that name."""
+    rules = [
+        managed_rule(endpoint, plane.region)
+        for endpoint in plane.world.endpoints()
+        if endpoint.replicates
+        and endpoint.event_bus_key == bus.key
+        and plane.region in endpoint.regions
+    ]
+    return [rule for rule in rules if name in (None, rule.name)]
+
+
+def existing_rule(plane: ControlPlane, bus: EventBus, name: str) -> Rule:
+    """Return a rule of a bus. Raises ResourceNotFoundException where there is none."""
+    rule = plane.resources.rule(bus.account, bus.name, name)
+    if rule is None:
+        managed = managed_on(plane, bus, name)
+        rule = managed[0] if managed else None
+    if rule is None:
+        raise ResourceNotFoundException(f"Rule {name} does not exist on EventBus {bus.name}.")
+    return rule
+
+
+def refuse_managed(plane: ControlPlane, bus: EventBus, name: str, *, force: bool = True) -> None:
+    """Raise ManagedRuleException where the name is a managed rule's.
+
+    `force` is the caller's word to change it all the same; it does not help here, because the
+    rule follows from its endpoint.
+    """
+    if not managed_on(plane, bus, name):
+        return
+    if not force:
+        raise ManagedRuleException(
+            f"{name} is a managed rule. Set 'force' parameter to true to override."
+        )
+    raise ManagedRuleException(
+        f"{name} is a managed rule. It goes when its endpoint is deleted, or updated with "
+        "ReplicationConfig State DISABLED."
+    )
+
+
+def _shown(rule: Rule) -> Output:
+    return {
+        "Name": rule.name,
+        "Arn": rule.arn,
+        "EventPattern": rule.event_pattern,
+        "State": str(rule.state),
+        "Description": rule.description,
+        "RoleArn": rule.role_arn,
+        "ManagedBy": rule.managed_by,
+        "EventBusName": rule.event_bus_name,
+    }

@@ -1,0 +1,127 @@
+"""Targets: PutTargets, ListTargetsByRule, RemoveTargets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from farspan.control.naming import existing_event_bus
+from farspan.control.paging import page
+from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
+from farspan.control.rules import existing_rule, refuse_managed
+from farspan.errors import LimitExceededException, ManagedRuleException, ValidationException
+from farspan.model.arn import parse_arn
+from farspan.model.rule import RetryPolicy, Target
+
+TARGETS_MAX = 5
+"""Targets of one rule (EventBridge quota)."""
+
+MEMBERS = frozenset({"Id", "Arn", "RoleArn", "Input", "DeadLetterConfig", "RetryPolicy"})
+"""What a target may have so far."""
+
+
+@operation("events", "PutTargets", changes_resources=True)
+async def put_targets(plane: ControlPlane, caller: Caller, params: Params) -> Output:
+    """Add targets to a rule; one with a known id is replaced whole."""
+    bus = existing_event_bus(plane, caller, params.get("EventBusName"), "PutTargets")
+    rule = existing_rule(plane, bus, params["Rule"])
+    if rule.managed_by:
+        raise ManagedRuleException(f"{rule.name} is a managed rule.")
+    targets = dict(rule.targets)
+    for given in params["Targets"]:
+        target = _target(plane, caller, given)
+        targets[target.id] = target
+    if len(targets) > TARGETS_MAX:
+        raise LimitExceededException("The requested resource exceeds the maximum number allowed.")
+    changed = msgspec.structs.replace(rule, targets=targets)
+    await plane.resources.save(changed, now=plane.clock.now())
+    return {"FailedEntryCount": 0, "FailedEntries": []}
+
+
+@operation("events", "ListTargetsByRule")
+async def list_targets_by_rule(plane: ControlPlane, caller: Caller, params: Params) -> Output:
+    """Return a rule's targets as they were put, by id."""
+    bus = existing_event_bus(plane, caller, params.get("EventBusName"), "ListTargetsByRule")
+    rule = existing_rule(plane, bus, params["Rule"])
+    shown, token = page(
+        list(rule.targets.values()),
+        lambda target: target.id,
+        filter_text=f"ListTargetsByRule/{rule.arn}",
+        token=params.get("NextToken"),
+        limit=params.get("Limit"),
+    )
+    return {"Targets": [target.given for target in shown], "NextToken": token}
+
+
+@operation("events", "RemoveTargets", changes_resources=True)
+async def remove_targets(plane: ControlPlane, caller: Caller, params: Params) -> Output:
+    """Remove targets from a rule. Ids that it does not have are removed already."""
+    bus = existing_event_bus(plane, caller, params.get("EventBusName"), "RemoveTargets")
+    refuse_managed(plane, bus, params["Rule"], force=bool(params.get("Force")))
+    rule = existing_rule(plane, bus, params["Rule"])
+    targets = {key: t for key, t in rule.targets.items() if key not in params["Ids"]}
+    changed = msgspec.structs.replace(rule, targets=targets)
+    await plane.resources.save(changed, now=plane.clock.now())
+    return {"FailedEntryCount": 0, "FailedEntries": []}
+
+
+def _target(plane: ControlPlane, caller: Caller, given: Mapping[str, Any]) -> Target:
+    target_id, arn = given["Id"], given["Arn"]
+    for member in given:
+        if member not in MEMBERS:
+            raise ValidationException(
+                f"Parameter {member} is not valid for target {target_id}. "
+                f"Reason: Farspan does not have {member} yet."
+            )
+    _check_queue(plane, caller, arn, f"target {target_id}")
+    if given.get("Input"):
+        _check_input(target_id, given["Input"])
+    dead_letter_arn = (given.get("DeadLetterConfig") or {}).get("Arn")
+    if dead_letter_arn is not None:
+        _check_queue(plane, caller, dead_letter_arn, f"the dead-letter queue of {target_id}")
+    policy = given.get("RetryPolicy") or {}
+    return Target(
+        id=target_id,
+        arn=arn,
+        input=given.get("Input") or None,
+        dead_letter_arn=dead_letter_arn,
+        retry_policy=RetryPolicy(
+            maximum_retry_attempts=policy.get("MaximumRetryAttempts", 185),
+            maximum_event_age_in_seconds=policy.get("MaximumEventAgeInSeconds", 86_400),
+        ),
+        given=dict(given),
+    )
+
+
+def _check_queue(plane: ControlPlane, caller: Caller, text: str, role: str) -> None:
+    """Accept the ARN of a standard queue of the caller's in this Region; whether it exists is not
+    asked, as on AWS.
+    """
+    arn = parse_arn(text)
+    if arn is None:
+        raise ValidationException(
+            f"Parameter {text} is not valid. Reason: Provided Arn is not in correct format."
+        )
+    if arn.service != "sqs" or arn.resource.endswith(".fifo"):
+        kind = "FIFO queues" if arn.service == "sqs" else f"targets of {arn.service}"
+        raise ValidationException(
+            f"Parameter {text} is not valid. Reason: Farspan does not have {kind} yet; "
+            f"{role} can be a standard SQS queue."
+        )
+    if (arn.region, arn.account) != (plane.region, caller.account):
+        raise ValidationException(
+            f"Parameter {text} is not valid. Reason: {role} must be a queue of account "
+            f"{caller.account} in Region {plane.region}."
+        )
+
+
+def _check_input(target_id: str, text: str) -> None:
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValidationException(
+            f"JSON syntax error in input for target {target_id}: "
+            f'[Source: (String)"{text}"; line: 1, column: 1]'
+        ) from error

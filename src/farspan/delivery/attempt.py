@@ -1,0 +1,89 @@
+"""What follows from one attempt of a delivery. Pure: the service does what is decided here.
+
+A delivery ends exactly once: delivered, dead-lettered, or dropped with a reason. Until then every
+attempt is followed by a time for the next.
+
+| outcome   | retries and age left | otherwise                               |
+|-----------|----------------------|-----------------------------------------|
+| delivered | Delivered            | Delivered                               |
+| retryable | RetryAt              | DeadLetter or Drop, with what ran out   |
+| permanent | DeadLetter or Drop   | DeadLetter or Drop                      |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from farspan.delivery.backoff import pause_seconds
+from farspan.model.delivery import Delivery, Outcome, Verdict
+
+
+class Exhausted(StrEnum):
+    """What a delivery ran out of, in the words of a dead letter's EXHAUSTED_RETRY_CONDITION."""
+
+    ATTEMPTS = "MaximumRetryAttempts"
+    AGE = "MaximumEventAgeInSeconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The target has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAt:
+    """Try again at `due`, seconds since the epoch."""
+
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Send it to the dead-letter queue, with why."""
+
+    arn: str
+    error_code: str
+    error_message: str
+    exhausted: Exhausted | None
+    retry_attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Give it up: there is no dead-letter queue."""
+
+    error_code: str
+    error_message: str
+    exhausted: Exhausted | None
+
+
+Decision = Delivered | RetryAt | DeadLetter | Drop
+
+
+def decide(delivery: Delivery, outcome: Outcome, now: float, fraction: float) -> Decision:
+    """Return what follows from an attempt.
+
+    `delivery.attempt_count` counts the attempt that just ended; `fraction` in [0, 1) is the jitter.
+    """
+    if outcome.verdict is Verdict.DELIVERED:
+        return Delivered()
+    if outcome.verdict is Verdict.PERMANENT:
+        return _end(delivery, outcome, None)
+    policy = delivery.retry_policy
+    if delivery.attempt_count > policy.maximum_retry_attempts:
+        return _end(delivery, outcome, Exhausted.ATTEMPTS)
+    due = now + pause_seconds(delivery.attempt_count, fraction)
+    if due - delivery.planned_at > policy.maximum_event_age_in_seconds:
+        return _end(delivery, outcome, Exhausted.AGE)
+    return RetryAt(due)
+
+
+def _end(delivery: Delivery, outcome: Outcome, exhausted: Exhausted | None) -> DeadLetter | Drop:
+    code = outcome.error_code or "UNKNOWN"
+    message = outcome.error_message or ""
+    if delivery.dead_letter_arn is None:
+        return Drop(code, message, exhausted)
+    return DeadLetter(
+        delivery.dead_letter_arn, code, message, exhausted, delivery.attempt_count - 1
+    )

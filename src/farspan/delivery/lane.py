@@ -1,0 +1,87 @@
+"""A lane: the bounded way to one target, with its own workers.
+
+A slow or dead target fills its own lane and no other. What does not fit, or does not end in time,
+is spilled to durable storage by the service, so that the log's cursor can move on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from farspan.model.delivery import Delivery, Outcome
+from farspan.targets.base import TargetSender
+
+LANE_CAPACITY = 2_000
+"""Deliveries that a lane holds in memory, waiting or under way."""
+
+
+@dataclass(eq=False, slots=True)
+class Item:
+    """A delivery in a lane. `claim` is its timer's claim where it is stored, None where it is not.
+
+    `ended` is set once the delivery ended or is durably kept for later.
+    """
+
+    delivery: Delivery
+    claim: int | None = None
+    stored: bool = False
+    ended: bool = False
+    on_end: Callable[[], None] | None = None
+
+    def end(self) -> None:
+        """Say, once, that nobody has to wait for this delivery any more."""
+        if not self.ended:
+            self.ended = True
+            if self.on_end is not None:
+                self.on_end()
+
+
+Settle = Callable[[Sequence[tuple[Item, Outcome]]], Awaitable[None]]
+"""Does what follows from the outcomes of one batch of attempts."""
+
+
+@dataclass(eq=False)
+class Lane:
+    """The way to one target."""
+
+    sender: TargetSender
+    settle: Settle
+    worker_count: int = 2
+    _waiting: deque[Item] = field(default_factory=deque)
+    _under_way_count: int = 0
+    _filled: asyncio.Event = field(default_factory=asyncio.Event)
+    _workers: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def offer(self, item: Item) -> bool:
+        """Take the delivery, or return False where the lane is full."""
+        if len(self._waiting) + self._under_way_count >= LANE_CAPACITY:
+            return False
+        self._waiting.append(item)
+        self._filled.set()
+        if len(self._workers) < self.worker_count:
+            self._workers.append(asyncio.create_task(self._work()))
+        return True
+
+    async def _work(self) -> None:
+        while True:
+            while not self._waiting:
+                self._filled.clear()
+                await self._filled.wait()
+            count = min(self.sender.batch_count_max, len(self._waiting))
+            batch = [self._waiting.popleft() for _ in range(count)]
+            self._under_way_count += count
+            try:
+                outcomes = await self.sender.send([item.delivery for item in batch])
+                await self.settle(list(zip(batch, outcomes, strict=True)))
+            finally:
+                self._under_way_count -= count
+
+    async def close(self) -> None:
+        """Stop the workers. What is not stored stays before the log's cursor."""
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        self._workers.clear()

@@ -1,0 +1,39 @@
+"""From an event and the rules that it matched to the deliveries that follow. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from farspan.model.delivery import Delivery
+from farspan.model.rule import Rule
+
+_ID_START = len(b'{"version":"0","id":"')
+_ID_END = _ID_START + 36
+
+
+def event_id_in(envelope: bytes) -> str:
+    """Return the event's id, which stands at a fixed place in every envelope."""
+    return envelope[_ID_START:_ID_END].decode()
+
+
+def plan_deliveries(envelope: bytes, rules: Iterable[Rule], now: float) -> list[Delivery]:
+    """Return one delivery for each target of each rule, with ids that planning again gives again.
+
+    That is what makes a batch that is read twice after a crash harmless to targets that know ids.
+    """
+    event_id = event_id_in(envelope)
+    return [
+        Delivery(
+            delivery_id=f"{event_id}/{rule.arn}/{target.id}",
+            event_id=event_id,
+            rule_arn=rule.arn,
+            target_id=target.id,
+            target_arn=target.arn,
+            payload=envelope if target.input is None else target.input.encode(),
+            planned_at=now,
+            retry_policy=target.retry_policy,
+            dead_letter_arn=target.dead_letter_arn,
+        )
+        for rule in rules
+        for target in rule.targets.values()
+    ]

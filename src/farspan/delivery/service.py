@@ -1,0 +1,342 @@
+"""Delivery as it runs: one reader for each bus with rules, one lane for each target, one retrier.
+
+A reader takes what the log has beyond the bus's cursor, matches and plans it, hands it to the
+lanes, and moves the cursor once every delivery ended or is stored. The retrier gives stored
+deliveries back to their lanes when they are due. What follows from an attempt is decided in
+`attempt`; DESIGN.md says what a crash at each step costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from farspan.clock import Clock, IdSource
+from farspan.delivery.attempt import DeadLetter, Decision, Delivered, Drop, RetryAt, decide
+from farspan.delivery.lane import Item, Lane
+from farspan.delivery.plan import plan_deliveries
+from farspan.delivery.rulebook import Rulebook
+from farspan.model.delivery import Delivery, Outcome, Verdict
+from farspan.model.event import EventBatch
+from farspan.model.rule import Rule
+from farspan.store.base import (
+    AckTimer,
+    Change,
+    ClaimTimers,
+    MoveCursor,
+    MoveTimer,
+    PutTimer,
+    Store,
+    StoreError,
+)
+from farspan.targets import base
+
+RETRY_TIMERS = "delivery"
+READ_EVENT_COUNT = 1_000
+"""Events matched and planned together: one look at the store and one cursor for all of them."""
+
+SPILL_SECONDS = 0.25
+"""How long a reader waits for its lanes before it stores what is left and reads on."""
+
+LEASE_SECONDS = 60.0
+"""How long a stored delivery belongs to its lane before the retrier may give it out again."""
+
+RETRY_READ_COUNT = 200
+FULL_LANE_SECONDS = 1.0
+STORE_PAUSE_SECONDS = 1.0
+
+log = logging.getLogger("farspan.delivery")
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Delivery).decode
+
+SenderOf = Callable[[str], base.TargetSender | None]
+"""Return what sends to a target, by its ARN; None where Farspan has no such kind of target."""
+
+
+class DeliveryService:
+    """Delivers what the logs of one Region hold."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        ids: IdSource,
+        sender_of: SenderOf,
+        dead_letters: base.DeadLetterSender,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._sender_of = sender_of
+        self._dead_letters = dead_letters
+        self._rulebooks: dict[str, Rulebook] = {}
+        self._readers: dict[str, asyncio.Task[None]] = {}
+        self._grown: dict[str, asyncio.Event] = {}
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._retries_changed = asyncio.Event()
+        self._retrier: asyncio.Task[None] | None = None
+        store.subscribe(self._on_append)
+
+    def start(self) -> None:
+        """Begin to retry stored deliveries."""
+        self._retrier = asyncio.create_task(self._retry())
+
+    def rule_changed(self, rule: Rule, *, exists: bool) -> None:
+        """Take a rule over as it stands now, or forget it; the bus's reader follows."""
+        event_bus = rule.event_bus_key
+        rulebook = self._rulebooks.setdefault(event_bus, Rulebook())
+        if exists:
+            rulebook.put(rule)
+        else:
+            rulebook.remove(rule)
+        reader = self._readers.get(event_bus)
+        if rulebook.is_empty:
+            if reader is not None:
+                reader.cancel()
+                del self._readers[event_bus]
+        elif reader is None:
+            self._grown[event_bus] = asyncio.Event()
+            self._readers[event_bus] = asyncio.create_task(self._read(event_bus, rulebook))
+
+    def _on_append(self, event_buses: frozenset[str], timers: frozenset[str]) -> None:
+        for event_bus in event_buses:
+            grown = self._grown.get(event_bus)
+            if grown is not None:
+                grown.set()
+        if RETRY_TIMERS in timers:
+            self._retries_changed.set()
+
+    # --- from the log to the lanes --------------------------------------------------------
+
+    async def _read(self, event_bus: str, rulebook: Rulebook) -> None:
+        name = delivery_cursor(event_bus)
+        cursor = await self._store.cursor(name)
+        grown = self._grown[event_bus]
+        while True:
+            grown.clear()
+            try:
+                former = cursor
+                spilled: list[Change] = []
+                if rulebook.is_idle:
+                    # Events put before a rule has a target are none of its events.
+                    cursor = await self._store.log_end(event_bus)
+                else:
+                    batches = await self._store.read_log(event_bus, cursor, READ_EVENT_COUNT)
+                    deliveries, cursor = self._plan(batches, cursor, rulebook)
+                    spilled = await self._deliver(deliveries)
+                if cursor == former:
+                    await grown.wait()
+                else:
+                    await self._store.commit([*spilled, MoveCursor(name, cursor)])
+            except StoreError as error:
+                log.error("reader stopped for a moment event_bus=%s error=%s", event_bus, error)
+                await self._clock.sleep(STORE_PAUSE_SECONDS)
+                cursor = await self._store.cursor(name)
+
+    def _plan(
+        self, batches: Sequence[EventBatch], cursor: int, rulebook: Rulebook
+    ) -> tuple[list[Delivery], int]:
+        """Return what to deliver of the batches beyond the cursor, and the cursor after them."""
+        now = self._clock.now()
+        deliveries: list[Delivery] = []
+        for batch in batches:
+            for event in batch.events[max(0, cursor + 1 - batch.position) :]:
+                deliveries += plan_deliveries(event, rulebook.match(event), now)
+            cursor = batch.position + len(batch.events) - 1
+        return deliveries, cursor
+
+    async def _deliver(self, deliveries: Sequence[Delivery]) -> list[Change]:
+        """Hand the deliveries to their lanes; return what to store of those that did not end."""
+        if not deliveries:
+            return []
+        left = len(deliveries)
+        all_ended = asyncio.Event()
+
+        def on_end() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                all_ended.set()
+
+        items = [Item(delivery, on_end=on_end) for delivery in deliveries]
+        full = [item for item in items if not self._lane(item.delivery).offer(item)]
+        for item in full:
+            item.end()
+        try:
+            async with asyncio.timeout(SPILL_SECONDS):
+                await all_ended.wait()
+        except TimeoutError:
+            pass
+        now = self._clock.now()
+        spilled: list[Change] = [_stored(item.delivery, now + FULL_LANE_SECONDS) for item in full]
+        for item in items:
+            if not item.ended:
+                item.stored = True
+                spilled.append(_stored(item.delivery, now + LEASE_SECONDS))
+        return spilled
+
+    def _lane(self, delivery: Delivery) -> Lane:
+        key = (delivery.rule_arn, delivery.target_id)
+        lane = self._lanes.get(key)
+        if lane is None:
+            sender = self._sender_of(delivery.target_arn) or _NoSuchTarget()
+            lane = self._lanes[key] = Lane(sender, self._settle)
+        return lane
+
+    # --- what follows from an attempt -----------------------------------------------------
+
+    async def _settle(self, attempts: Sequence[tuple[Item, Outcome]]) -> None:
+        """Do what follows from the outcomes; store it before anyone is told that it ended."""
+        now = self._clock.now()
+        changes: list[Change] = []
+        for item, outcome in attempts:
+            item.delivery = msgspec.structs.replace(
+                item.delivery, attempt_count=item.delivery.attempt_count + 1
+            )
+            decision = decide(item.delivery, outcome, now, self._ids.fraction())
+            if not isinstance(decision, Delivered):
+                _log_attempt(item.delivery, outcome, decision)
+            if isinstance(decision, DeadLetter):
+                decision = await self._send_dead_letter(item.delivery, decision, now)
+            changes += _changes(item, decision)
+        if changes:
+            await self._commit_until_stored(changes)
+        for item, _ in attempts:
+            item.end()
+
+    async def _commit_until_stored(self, changes: Sequence[Change]) -> None:
+        """Commit what the attempts came to; a store that cannot write now is asked again."""
+        while True:
+            try:
+                await self._store.commit(changes)
+            except StoreError as error:
+                log.error("outcomes not stored yet error=%s", error)
+                await self._clock.sleep(STORE_PAUSE_SECONDS)
+            else:
+                return
+
+    async def _send_dead_letter(
+        self, delivery: Delivery, letter: DeadLetter, now: float
+    ) -> Decision:
+        """Send the dead letter; where its queue cannot take it now, try the whole again later."""
+        (outcome,) = await self._dead_letters.send(
+            [
+                base.DeadLetter(
+                    delivery=delivery,
+                    error_code=letter.error_code,
+                    error_message=letter.error_message,
+                    exhausted_retry_condition=letter.exhausted,
+                    retry_attempts=letter.retry_attempts if letter.exhausted else None,
+                )
+            ]
+        )
+        if outcome.verdict is Verdict.DELIVERED:
+            return letter
+        if outcome.verdict is Verdict.RETRYABLE:
+            return RetryAt(now + LEASE_SECONDS)
+        log.error(
+            "dead letter lost delivery=%s queue=%s error=%s",
+            delivery.delivery_id,
+            letter.arn,
+            outcome.error_message,
+        )
+        return Drop(letter.error_code, letter.error_message, letter.exhausted)
+
+    # --- retries --------------------------------------------------------------------------
+
+    async def _retry(self) -> None:
+        """Give stored deliveries back to their lanes when they are due."""
+        while True:
+            self._retries_changed.clear()
+            try:
+                now = self._clock.now()
+                claim = ClaimTimers(RETRY_TIMERS, now, now + LEASE_SECONDS, RETRY_READ_COUNT)
+                (timers,) = await self._store.commit([claim])
+                assert isinstance(timers, list)
+                late: list[Change] = []
+                for timer in timers:
+                    item = Item(_decode(timer.body), claim=timer.claim_count, stored=True)
+                    if not self._lane(item.delivery).offer(item):
+                        late.append(MoveTimer(RETRY_TIMERS, timer.key, now + FULL_LANE_SECONDS))
+                if late:
+                    await self._store.commit(late)
+                if not timers:
+                    await self._wait_for_due()
+            except StoreError as error:
+                log.error("retrier stopped for a moment error=%s", error)
+                await self._clock.sleep(STORE_PAUSE_SECONDS)
+
+    async def _wait_for_due(self) -> None:
+        due = await self._store.next_due(RETRY_TIMERS)
+        pause = LEASE_SECONDS if due is None else min(LEASE_SECONDS, due - self._clock.now())
+        waits = [
+            asyncio.create_task(self._retries_changed.wait()),
+            asyncio.create_task(self._clock.sleep(max(0.0, pause))),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def close(self) -> None:
+        """Stop reading, retrying and sending."""
+        tasks = [*self._readers.values(), *([self._retrier] if self._retrier else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for lane in self._lanes.values():
+            await lane.close()
+
+
+class _NoSuchTarget:
+    """Stands for a kind of target that Farspan does not have."""
+
+    batch_count_max = 100
+
+    async def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
+        """Fail each delivery for good, by name."""
+        return [
+            Outcome(
+                verdict=Verdict.PERMANENT,
+                error_code=base.INVALID_PARAMETER,
+                error_message=f"Farspan has no target of the kind of {delivery.target_arn}.",
+            )
+            for delivery in deliveries
+        ]
+
+
+def delivery_cursor(event_bus: str) -> str:
+    """Return the name of the cursor that a bus's reader moves."""
+    return f"delivery/{event_bus}"
+
+
+def _stored(delivery: Delivery, due: float) -> PutTimer:
+    return PutTimer(RETRY_TIMERS, delivery.delivery_id.encode(), due, _encode(delivery))
+
+
+def _changes(item: Item, decision: Decision) -> list[Change]:
+    """Return what to store after an attempt: nothing for a success that never was stored."""
+    key = item.delivery.delivery_id.encode()
+    if isinstance(decision, RetryAt):
+        body = _encode(item.delivery)
+        # Stored by the reader in the meantime, or not: one of the two takes effect.
+        put = PutTimer(RETRY_TIMERS, key, decision.due, body)
+        return [put, MoveTimer(RETRY_TIMERS, key, decision.due, item.claim, body)]
+    return [AckTimer(RETRY_TIMERS, key, item.claim)] if item.stored else []
+
+
+def _log_attempt(delivery: Delivery, outcome: Outcome, decision: Decision) -> None:
+    log.warning(
+        "attempt failed event=%s rule=%s target=%s attempt=%d code=%s decision=%s message=%s",
+        delivery.event_id,
+        delivery.rule_arn,
+        delivery.target_arn,
+        delivery.attempt_count,
+        outcome.error_code,
+        type(decision).__name__,
+        outcome.error_message,
+    )

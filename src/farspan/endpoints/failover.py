@@ -1,0 +1,165 @@
+"""Which Region a global endpoint routes to: a table, not a conversation. Pure.
+
+Theory of operation. Every node runs this machine for every endpoint, for itself: two Regions that
+accept events at the same time are harmless, because their logs merge by event id, so no agreement
+is needed to move. What is needed is evidence, and evidence is agreed on: a majority of the fresh
+votes of the observers outside the primary Region. Without a majority nothing moves (UNKNOWN), so a
+node that is cut off keeps its route. A trip is immediate. The way back is slow: the primary must
+hold healthy for a time that doubles with each failover of the last hour, and the secondary's
+events must have reached it.
+
+    PRIMARY ⇄ SUSPECT → SECONDARY ⇄ RECOVERING → PRIMARY
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+HOUR_SECONDS = 3_600.0
+
+
+class State(StrEnum):
+    """Where an endpoint's routing stands."""
+
+    PRIMARY = "PRIMARY"  # the primary is healthy and in use
+    SUSPECT = "SUSPECT"  # in use still; this node's own probe sees it fail, no majority does yet
+    SECONDARY = "SECONDARY"  # a majority sees the primary unhealthy
+    RECOVERING = "RECOVERING"  # the secondary is in use still; the primary is healthy again
+
+
+class Evidence(StrEnum):
+    """What the votes say of the primary."""
+
+    HEALTHY = "HEALTHY"  # a majority sees it healthy, and so does this node or it cannot tell
+    DOUBT = "DOUBT"  # this node sees it unhealthy, no majority agrees
+    UNHEALTHY = "UNHEALTHY"  # a majority sees it unhealthy
+    UNKNOWN = "UNKNOWN"  # too few fresh votes: this node may be the one that is cut off
+
+
+class Route(StrEnum):
+    """The Region that is in use."""
+
+    PRIMARY = "PRIMARY"
+    SECONDARY = "SECONDARY"
+
+
+ROUTE: dict[State, Route] = {
+    State.PRIMARY: Route.PRIMARY,
+    State.SUSPECT: Route.PRIMARY,
+    State.SECONDARY: Route.SECONDARY,
+    State.RECOVERING: Route.SECONDARY,
+}
+
+NEXT: dict[tuple[State, Evidence], State] = {
+    (State.PRIMARY, Evidence.HEALTHY): State.PRIMARY,
+    (State.PRIMARY, Evidence.DOUBT): State.SUSPECT,
+    (State.PRIMARY, Evidence.UNHEALTHY): State.SECONDARY,
+    (State.PRIMARY, Evidence.UNKNOWN): State.PRIMARY,
+    (State.SUSPECT, Evidence.HEALTHY): State.PRIMARY,
+    (State.SUSPECT, Evidence.DOUBT): State.SUSPECT,
+    (State.SUSPECT, Evidence.UNHEALTHY): State.SECONDARY,
+    (State.SUSPECT, Evidence.UNKNOWN): State.SUSPECT,
+    (State.SECONDARY, Evidence.HEALTHY): State.RECOVERING,
+    (State.SECONDARY, Evidence.DOUBT): State.SECONDARY,
+    (State.SECONDARY, Evidence.UNHEALTHY): State.SECONDARY,
+    (State.SECONDARY, Evidence.UNKNOWN): State.SECONDARY,
+    (State.RECOVERING, Evidence.HEALTHY): State.RECOVERING,  # and on to PRIMARY: see `step`
+    (State.RECOVERING, Evidence.DOUBT): State.SECONDARY,
+    (State.RECOVERING, Evidence.UNHEALTHY): State.SECONDARY,
+    (State.RECOVERING, Evidence.UNKNOWN): State.RECOVERING,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """How long the primary must be healthy before it is used again, in seconds."""
+
+    seconds: float = 60.0
+    seconds_max: float = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """How an endpoint is routed by this node.
+
+    `generation` grows with each change of route, so that a late reader can tell old from new.
+    `since` is when `state` was entered, by the caller's clock, which must never go back.
+    `failovers` are the times of the failovers of the last hour; they make the hold longer.
+    """
+
+    state: State = State.PRIMARY
+    generation: int = 1
+    since: float = 0.0
+    reason: str = "new endpoint"
+    failovers: tuple[float, ...] = ()
+
+    @property
+    def route(self) -> Route:
+        """The Region in use."""
+        return ROUTE[self.state]
+
+
+REASONS: dict[State, str] = {
+    State.PRIMARY: "the primary was healthy for the hold time and has the secondary's events",
+    State.SUSPECT: "this node's probe fails, no majority agrees yet",
+    State.SECONDARY: "a majority of observers sees the primary unhealthy",
+    State.RECOVERING: "a majority of observers sees the primary healthy",
+}
+
+
+def hold_seconds(routing: Routing, hold: Hold) -> float:
+    """Return how long the primary has to be healthy now: doubled by each failover but the first."""
+    doublings = max(0, len(routing.failovers) - 1)
+    return min(hold.seconds_max, hold.seconds * 2.0 ** min(doublings, 16))
+
+
+def step(
+    routing: Routing, evidence: Evidence, *, caught_up: bool, now: float, hold: Hold
+) -> Routing:
+    """Return the routing after a look at the evidence.
+
+    `caught_up` says whether the primary has the secondary's events (always true without
+    replication). The same object comes back where nothing changed.
+    """
+    state = NEXT[routing.state, evidence]
+    if (
+        routing.state is State.RECOVERING
+        and evidence is Evidence.HEALTHY
+        and caught_up
+        and now - routing.since >= hold_seconds(routing, hold)
+    ):
+        state = State.PRIMARY
+    if state is routing.state:
+        return routing
+    moved = ROUTE[state] is not routing.route
+    failovers = tuple(at for at in routing.failovers if now - at < HOUR_SECONDS)
+    if moved and ROUTE[state] is Route.SECONDARY:
+        failovers = (*failovers, now)
+    reason = REASONS[state]
+    if routing.state is State.SUSPECT and state is State.PRIMARY:
+        reason = "the primary proved healthy"
+    if routing.state is State.RECOVERING and state is State.SECONDARY:
+        reason = "the primary failed again before the hold time was over"
+    return replace(
+        routing,
+        state=state,
+        generation=routing.generation + moved,
+        since=now,
+        reason=reason,
+        failovers=failovers,
+    )
+
+
+def weigh(verdict: str, own_probe: str | None) -> Evidence:
+    """Return the evidence in the observers' verdict and this node's own probe.
+
+    `verdict` is `HEALTHY`, `UNHEALTHY` or `UNKNOWN`; `own_probe` is `Healthy`, `Unhealthy` or None
+    for a node that does not count as an observer. A majority for unhealthy trips even where the
+    own probe disagrees: the node may sit closer to the primary than the clients do.
+    """
+    if verdict == "UNHEALTHY":
+        return Evidence.UNHEALTHY
+    if own_probe == "Unhealthy":
+        return Evidence.DOUBT
+    return Evidence.HEALTHY if verdict == "HEALTHY" else Evidence.UNKNOWN

@@ -1,0 +1,217 @@
+"""PutEvents as it runs: entries in, durable events and their ids out.
+
+Owns the append to the log, and the canary that tells whether an append works at all. A caller has
+its ids only once the commit is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from farspan.clock import Clock, IdSource
+from farspan.errors import AccessDeniedException, ServiceUnavailableException
+from farspan.ingest.entries import (
+    Acceptance,
+    EntryError,
+    Placement,
+    PutEventsRequest,
+    accept_entries,
+)
+from farspan.model.arn import parse_arn
+from farspan.model.bus import DEFAULT_BUS_NAME
+from farspan.model.endpoint import Endpoint
+from farspan.model.event import CALL_ID_BYTES, CallId, EventBatch, call_id_of, event_bus_key
+from farspan.store.base import Append, Change, Store, StoreError, Trim
+
+CANARY_BUS = "-/canary"
+"""The log to which the canary appends. No account has this name, so no caller can reach it."""
+
+CANARY_SECONDS_MAX = 0.25
+"""How long a durable append may take before the node calls itself unhealthy."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutEventsCall:
+    """Who put what, and what is needed to know the call again.
+
+    `invocation_id` is the SDK's `amz-sdk-invocation-id`: the same on every retry of one call.
+    """
+
+    account: str
+    access_key_id: str
+    request: PutEventsRequest
+    body_sha256: bytes
+    invocation_id: str | None
+    endpoint: Endpoint | None
+
+
+class IngestService:
+    """Takes events into one Region's log."""
+
+    def __init__(
+        self,
+        region: str,
+        store: Store,
+        clock: Clock,
+        ids: IdSource,
+        event_bus_exists: Callable[[str, str], bool],
+    ) -> None:
+        self._region = region
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._event_bus_exists = event_bus_exists
+        self._canary: asyncio.Task[float] | None = None
+
+    async def put_events(self, call: PutEventsCall) -> bytes:
+        """Accept the call's entries and return the output of PutEvents as JSON.
+
+        Raises ValidationException, AccessDeniedException, and ServiceUnavailableException where
+        the store cannot take anything; then nothing was accepted.
+        """
+        now = self._clock.now()
+        call_id = self._call_id(call)
+        acceptance = accept_entries(
+            call.request.entries,
+            call=call_id,
+            account=call.account,
+            region=self._region,
+            now=now,
+            place=self._placement(call),
+        )
+        if acceptance.envelopes:
+            appends: list[Change] = [
+                Append(
+                    EventBatch(
+                        event_bus=event_bus,
+                        call=call_id,
+                        events=tuple(envelopes),
+                        accepted_at=now,
+                        origin=self._region,
+                        stream=call.endpoint.endpoint_id if call.endpoint else None,
+                    )
+                )
+                for event_bus, envelopes in acceptance.envelopes.items()
+            ]
+            try:
+                await self._store.commit(appends)
+            except StoreError as error:
+                raise ServiceUnavailableException(
+                    f"Region {self._region} cannot store events now: {error}"
+                ) from error
+        return _output(acceptance)
+
+    def _call_id(self, call: PutEventsCall) -> CallId:
+        if call.invocation_id is None:
+            return CallId(self._ids.token(CALL_ID_BYTES))
+        return call_id_of(call.access_key_id, call.invocation_id, call.body_sha256)
+
+    def _placement(self, call: PutEventsCall) -> Callable[[str | None], Placement]:
+        """Return the function that places the entries of a call, asking once for each bus."""
+        known: dict[str | None, Placement] = {}
+
+        def place(event_bus_name: str | None) -> Placement:
+            placement = known.get(event_bus_name)
+            if placement is None:
+                if call.endpoint is not None:
+                    placement = place_on_endpoint(call.endpoint, event_bus_name)
+                else:
+                    placement = self._place(call.account, event_bus_name)
+                known[event_bus_name] = placement
+            return placement
+
+        return place
+
+    def _place(self, account: str, event_bus_name: str | None) -> Placement:
+        name = event_bus_name or DEFAULT_BUS_NAME
+        if name.startswith("arn:"):
+            arn = parse_arn(name)
+            if arn is None or arn.region != self._region:
+                return Placement(
+                    error=EntryError(
+                        "InvalidArgument",
+                        f"Parameter EventBusName is not valid. Reason: {name} is not an event bus "
+                        f"of Region {self._region}.",
+                    )
+                )
+            name = arn.resource.removeprefix("event-bus/")
+            if arn.account != account:
+                raise AccessDeniedException(
+                    f"User: arn:aws:iam::{account}:root is not authorized to perform: "
+                    f"events:PutEvents on resource: {arn} because no resource-based policy allows "
+                    "the events:PutEvents action"
+                )
+        if not self._event_bus_exists(account, name):
+            return Placement()
+        return Placement(event_bus=event_bus_key(account, name))
+
+    async def canary(self) -> float:
+        """Append to the canary log; return how many seconds it took to be durable.
+
+        Callers at the same time share one append. Raises StoreError where it failed, TimeoutError
+        where it took longer than `CANARY_SECONDS_MAX`.
+        """
+        if self._canary is None or self._canary.done():
+            self._canary = asyncio.create_task(self._append_canary())
+            self._canary.add_done_callback(_consume)
+        async with asyncio.timeout(CANARY_SECONDS_MAX):
+            return await asyncio.shield(self._canary)
+
+    async def _append_canary(self) -> float:
+        started = self._clock.monotonic()
+        batch = EventBatch(
+            event_bus=CANARY_BUS,
+            call=CallId(self._ids.token(CALL_ID_BYTES)),
+            events=(b"{}",),
+            accepted_at=self._clock.now(),
+            origin=self._region,
+        )
+        end = await self._store.log_end(CANARY_BUS)
+        await self._store.commit([Append(batch), Trim(CANARY_BUS, end)])
+        return self._clock.monotonic() - started
+
+
+def place_on_endpoint(endpoint: Endpoint, event_bus_name: str | None) -> Placement:
+    """Place an entry that came with an EndpointId.
+
+    The bus may be named, or be the ARN of either Region's bus; a missing name means the
+    endpoint's bus. AWS documents the first two; the last is our choice.
+    """
+    name = event_bus_name or endpoint.event_bus_name
+    arn = parse_arn(name)
+    if arn is not None and arn.region in endpoint.regions and arn.account == endpoint.account:
+        name = arn.resource.removeprefix("event-bus/")
+    if name != endpoint.event_bus_name:
+        return Placement(
+            error=EntryError(
+                "InvalidArgument",
+                f"Parameter EventBusName is not valid. Reason: {name} is not an event bus of "
+                f"endpoint {endpoint.endpoint_id}.",
+            )
+        )
+    return Placement(event_bus=endpoint.event_bus_key)
+
+
+def _consume(task: asyncio.Task[float]) -> None:
+    """Look at a canary's failure even where everyone who asked has gone."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _output(acceptance: Acceptance) -> bytes:
+    results = acceptance.results
+    if not any(isinstance(result, EntryError) for result in results):
+        ids = ",".join([f'{{"EventId":"{result}"}}' for result in results])
+        return f'{{"FailedEntryCount":0,"Entries":[{ids}]}}'.encode()
+    entries = [
+        {"ErrorCode": result.code, "ErrorMessage": result.message}
+        if isinstance(result, EntryError)
+        else {"EventId": result}
+        for result in results
+    ]
+    failed_count = sum(isinstance(result, EntryError) for result in results)
+    return msgspec.json.encode({"FailedEntryCount": failed_count, "Entries": entries})

@@ -1,0 +1,48 @@
+"""Deliveries: a rule, a target and an event, which is the unit that is retried."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from farspan.model.rule import RetryPolicy
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One event on its way to one target of one rule.
+
+    `payload` is what the target receives, after Input. `attempt_count` counts the attempts made.
+    `planned_at` is seconds since the epoch: the event's age counts from it. The retry policy and
+    the dead-letter queue are copied, so that a change of the rule does not change what is under way.
+    """
+
+    delivery_id: str
+    event_id: str
+    rule_arn: str
+    target_id: str
+    target_arn: str
+    payload: bytes
+    planned_at: float
+    attempt_count: int = 0
+    retry_policy: RetryPolicy = RetryPolicy()
+    dead_letter_arn: str | None = None
+
+
+class Verdict(StrEnum):
+    """What an attempt came to."""
+
+    DELIVERED = "delivered"  # the target has it
+    RETRYABLE = "retryable"  # it may work later
+    PERMANENT = "permanent"  # it will never work
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of one attempt, with EventBridge's error code and message where it failed."""
+
+    verdict: Verdict
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+DELIVERED = Outcome(verdict=Verdict.DELIVERED)

@@ -1,0 +1,78 @@
+"""Events: their ids, their envelope and the batch in which the log keeps them.
+
+The envelope's fields and their order are AWS's (EventBridge event structure): version, id,
+detail-type, source, account, time, region, resources, detail; compact JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import NewType
+
+CallId = NewType("CallId", bytes)
+"""What one PutEvents call is known by: 14 bytes, the first part of all of its event ids."""
+
+CALL_ID_BYTES = 14
+
+RESOURCES_MEMBER = b',"resources":['
+"""Where an envelope's resources begin. Inside a JSON string the quote would be escaped, so the
+first occurrence is the member itself: no earlier field can hold these bytes."""
+
+
+def call_id_of(access_key_id: str, invocation_id: str, body_sha256: bytes) -> CallId:
+    """Return the id of a call that an SDK may repeat.
+
+    An SDK sends the same `amz-sdk-invocation-id` and the same body on every retry of one call, so
+    a retry gives the same id, in whichever Region it arrives. Another caller's key gives another.
+    """
+    scope = b"\0".join((access_key_id.encode(), invocation_id.encode(), body_sha256))
+    return CallId(hashlib.sha256(scope).digest()[:CALL_ID_BYTES])
+
+
+def event_id_of(call: CallId, entry_index: int) -> str:
+    """Return the id of the event that entry `entry_index` (from 0) of `call` becomes.
+
+    UUID-shaped lower-case hex, as EventBridge's are; like those it is no RFC 9562 version 4.
+    """
+    text = (call + entry_index.to_bytes(2, "big")).hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventBatch:
+    """The events that one call put on one bus: the unit of the log.
+
+    `event_bus` is the log's key, `<account>/<name>`. `events` are whole envelopes as JSON.
+    `accepted_at` is seconds since the epoch. A batch sent through a global endpoint belongs to a
+    `stream` (the EndpointId); `origin` is the Region that accepted it from a client. `sequence`
+    numbers the events of one origin in one stream densely from 1: the number of the batch's first
+    event, 0 outside a stream or while the store has not assigned it. `position` numbers the
+    events of one bus likewise, 0 while not assigned.
+    """
+
+    event_bus: str
+    call: CallId
+    events: tuple[bytes, ...]
+    accepted_at: float
+    origin: str
+    stream: str | None = None
+    sequence: int = 0
+    position: int = 0
+
+
+def with_resource(envelope: bytes, resource: str) -> bytes:
+    """Return the envelope with `resource` added in front of its resources.
+
+    How a replica is marked: on AWS the endpoint's ARN stands in its resources. The bytes of every
+    other field stay as they were.
+    """
+    head, member, tail = envelope.partition(RESOURCES_MEMBER)
+    assert member, "an envelope always has resources"
+    separator = b"" if tail.startswith(b"]") else b","
+    return b"".join((head, member, b'"', resource.encode(), b'"', separator, tail))
+
+
+def event_bus_key(account: str, name: str) -> str:
+    """Return the key of a bus's log."""
+    return f"{account}/{name}"

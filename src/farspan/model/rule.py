@@ -1,0 +1,69 @@
+"""Rules and their targets, as EventBridge has them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from farspan.model.arn import rule_arn
+from farspan.model.event import event_bus_key
+
+MANAGED_RULE_PREFIX = "GlobalEndpointManagedRule-"
+"""How the rules that replicate a global endpoint's events are named (AWS: documented role policy)."""
+
+MANAGED_BY = "endpoints.events.amazonaws.com"
+"""What `ManagedBy` says on them. AWS's own value is not documented; this is our choice."""
+
+
+class RuleState(StrEnum):
+    """Whether a rule matches events."""
+
+    ENABLED = "ENABLED"  # matches
+    DISABLED = "DISABLED"  # matches nothing
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a delivery is tried. The defaults are AWS's: 185 retries, 24 hours."""
+
+    maximum_retry_attempts: int = 185
+    maximum_event_age_in_seconds: int = 86_400
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a rule sends what it matches.
+
+    `given` is the target as PutTargets received it, for ListTargetsByRule to return unchanged.
+    """
+
+    id: str
+    arn: str
+    input: str | None = None
+    dead_letter_arn: str | None = None
+    retry_policy: RetryPolicy = RetryPolicy()
+    given: dict[str, object] = {}
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule of a bus, with its targets by id."""
+
+    region: str
+    account: str
+    event_bus_name: str
+    name: str
+    event_pattern: str | None = None
+    state: RuleState = RuleState.ENABLED
+    description: str | None = None
+    role_arn: str | None = None
+    managed_by: str | None = None
+    targets: dict[str, Target] = {}
+
+    @property
+    def arn(self) -> str:
+        """The rule's ARN."""
+        return rule_arn(self.region, self.account, self.event_bus_name, self.name)
+
+    @property
+    def event_bus_key(self) -> str:
+        """The key of the log that the rule reads."""
+        return event_bus_key(self.account, self.event_bus_name)

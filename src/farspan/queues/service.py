@@ -1,0 +1,276 @@
+"""The queues' messages: sending, receiving with long polling, deleting.
+
+A queue's messages are the timers of its list in the store: a send puts one, a receive claims, a
+delete acknowledges. This module owns the waiting and nothing else; it must never keep a message in
+memory, decide what a caller may send, or read time except through its clock.
+
+**Long polling.** Every receiver first claims at once, so that a busy queue's receivers share the
+store's group commits. Those who find nothing stand in line, one line for each queue. Only the first
+in line watches the store: it waits until the list grows, its earliest timer is due, or its own time
+is up. When it leaves, for whatever reason, the next in line becomes the first and looks for itself.
+So a message wakes one receiver, not all of them, and none sleeps while messages wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, cast
+
+from farspan.queues.message import ReceiptHandle, decode_message, encode_message
+from farspan.store.base import (
+    AckTimer,
+    Change,
+    ClaimTimers,
+    DropTimers,
+    MoveCursor,
+    MoveTimer,
+    PutTimer,
+    Timer,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from farspan.clock import Clock, IdSource
+    from farspan.model.queue import Message, Queue
+    from farspan.store.base import Store, TimerCounts
+
+KEY_BYTES: Final = 16
+
+# A timer due in less is waited for this long, so that rounding never becomes a busy loop.
+PAUSE_SECONDS_MIN: Final = 0.001
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A message to be sent. Two with the same key are one message; None makes a key of its own."""
+
+    message: Message
+    key: bytes | None = None
+    delay_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A message as a receiver has it. `first_received_at` is seconds since the epoch."""
+
+    message: Message
+    receipt_handle: str
+    receive_count: int
+    first_received_at: float
+
+
+@dataclass(slots=True)
+class _Line:
+    """Who waits for one list's messages, in order; each event is set when its owner is first."""
+
+    turns: deque[asyncio.Event] = field(default_factory=deque)
+    grew: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class QueueService:
+    """One Region's queues as the data plane sees them.
+
+    Every method raises StoreError where the engine could not do its part.
+    """
+
+    def __init__(self, region: str, store: Store, clock: Clock, ids: IdSource) -> None:
+        self.region = region
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._lines: dict[str, _Line] = {}
+        store.subscribe(self._note_growth)
+
+    # --- sending ---------------------------------------------------------------------------
+
+    async def send(self, queue: Queue, outgoing: Sequence[Outgoing]) -> None:
+        """Put messages into a queue in one commit: all are durable on return, or none is there.
+
+        A message whose key the queue already holds is left as it is.
+        """
+        now = self._clock.now()
+        await self._store.commit(
+            [
+                PutTimer(
+                    queue.timer_list,
+                    self._ids.token(KEY_BYTES) if entry.key is None else entry.key,
+                    now + entry.delay_seconds,
+                    encode_message(entry.message),
+                )
+                for entry in outgoing
+            ]
+        )
+
+    async def put(self, queue: Queue, messages: Sequence[tuple[bytes, Message]]) -> None:
+        """Send messages under given keys, with the queue's own delay. See `send`."""
+        delay = queue.delay_seconds
+        await self.send(
+            queue,
+            [Outgoing(key=key, message=message, delay_seconds=delay) for key, message in messages],
+        )
+
+    # --- receiving -------------------------------------------------------------------------
+
+    async def receive(
+        self, queue: Queue, limit: int, visibility_timeout: int, wait_seconds: float
+    ) -> list[Received]:
+        """Return up to `limit` messages, invisible to others for `visibility_timeout` seconds.
+
+        Where there are none, waits up to `wait_seconds` for the first and then returns what is
+        there, or nothing. A cancelled receiver leaves no trace but its place to the next.
+        """
+        deadline = self._clock.monotonic() + wait_seconds
+        received = await self._claim(queue, limit, visibility_timeout)
+        if received or wait_seconds <= 0:
+            return received
+        line = self._lines.setdefault(queue.timer_list, _Line())
+        turn = asyncio.Event()
+        line.turns.append(turn)
+        try:
+            line.turns[0].set()
+            if not await self._wait(turn, deadline):
+                return []
+            return await self._watch(queue, line, limit, visibility_timeout, deadline)
+        finally:
+            self._leave(queue.timer_list, line, turn)
+
+    async def _watch(
+        self, queue: Queue, line: _Line, limit: int, visibility_timeout: int, deadline: float
+    ) -> list[Received]:
+        """Claim when there is something to claim, as the first in line; give up at the deadline."""
+        while True:
+            # Cleared before looking: what is put after the look sets it again, so none is missed.
+            line.grew.clear()
+            due = await self._store.next_due(queue.timer_list)
+            now = self._clock.now()
+            if due is not None and due <= now:
+                received = await self._claim(queue, limit, visibility_timeout)
+                if received:
+                    return received
+            if self._clock.monotonic() >= deadline:
+                return []
+            if due is None:
+                await self._wait(line.grew, deadline)
+            elif due > now:
+                pause = max(due - now, PAUSE_SECONDS_MIN)
+                await self._wait(line.grew, min(deadline, self._clock.monotonic() + pause))
+
+    async def _claim(self, queue: Queue, limit: int, visibility_timeout: int) -> list[Received]:
+        """Claim due messages; remove those past their retention and claim again if none is left."""
+        while True:
+            now = self._clock.now()
+            claim = ClaimTimers(queue.timer_list, now, now + visibility_timeout, limit)
+            [result] = await self._store.commit([claim])
+            received: list[Received] = []
+            expired: list[Change] = []
+            for timer in cast("list[Timer]", result):
+                message = decode_message(timer.body)
+                if now - message.sent_at > queue.message_retention_period:
+                    expired.append(AckTimer(queue.timer_list, timer.key, timer.claim_count))
+                else:
+                    received.append(_received(queue, timer, message))
+            if expired:
+                await self._store.commit(expired)
+            if received or not expired:
+                return received
+
+    async def _wait(self, event: asyncio.Event, deadline: float) -> bool:
+        """Return when the event is set or the deadline is there, and whether the event is set."""
+        pause = deadline - self._clock.monotonic()
+        if event.is_set() or pause <= 0:
+            return event.is_set()
+        tasks = {
+            asyncio.ensure_future(event.wait()),
+            asyncio.ensure_future(self._clock.sleep(pause)),
+        }
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return event.is_set()
+
+    def _leave(self, timer_list: str, line: _Line, turn: asyncio.Event) -> None:
+        line.turns.remove(turn)
+        if line.turns:
+            line.turns[0].set()
+        elif self._lines.get(timer_list) is line:
+            del self._lines[timer_list]
+
+    def _note_growth(self, _event_buses: frozenset[str], timer_lists: frozenset[str]) -> None:
+        # Most lists that grow are not queues, and most queues have nobody waiting.
+        for timer_list in timer_lists & self._lines.keys():
+            self._lines[timer_list].grew.set()
+
+    # --- what was received -----------------------------------------------------------------
+
+    async def delete(self, queue: Queue, handles: Sequence[ReceiptHandle]) -> None:
+        """Remove messages in one commit.
+
+        A handle of an earlier receipt removes nothing, and neither does a second removal: SQS
+        answers both as success.
+        """
+        if handles:
+            await self._store.commit(
+                [AckTimer(queue.timer_list, handle.key, handle.claim) for handle in handles]
+            )
+
+    async def change_visibility(
+        self, queue: Queue, timeouts: Sequence[tuple[ReceiptHandle, int]]
+    ) -> list[bool]:
+        """Make messages visible again in so many seconds from now, in one commit.
+
+        Returns for each whether that receipt is still its message's latest.
+        """
+        if not timeouts:
+            return []
+        now = self._clock.now()
+        results = await self._store.commit(
+            [
+                MoveTimer(queue.timer_list, handle.key, now + seconds, handle.claim)
+                for handle, seconds in timeouts
+            ]
+        )
+        return [bool(result) for result in results]
+
+    # --- whole queues ----------------------------------------------------------------------
+
+    async def purge(self, queue: Queue) -> None:
+        """Remove every message of a queue, also those in flight."""
+        await self._store.commit([DropTimers(queue.timer_list)])
+
+    async def counts(self, queue: Queue) -> TimerCounts:
+        """Return how many messages are visible, in flight and delayed."""
+        return await self._store.count_timers(queue.timer_list, self._clock.now())
+
+    def ending(self, queue: Queue) -> tuple[Change, ...]:
+        """Return what has to be committed together with the removal of a queue.
+
+        Its messages go, and its generation is kept, so that a queue made anew has a list that was
+        never used: a send or a receipt handle from before the removal can never reach it.
+        """
+        return (
+            DropTimers(queue.timer_list),
+            MoveCursor(_generation_cursor(queue.account, queue.name), queue.generation),
+        )
+
+    async def next_generation(self, account: str, name: str) -> int:
+        """Return the generation that a new queue of this name has to have; the first is 1."""
+        return await self._store.cursor(_generation_cursor(account, name)) + 1
+
+
+def _generation_cursor(account: str, name: str) -> str:
+    return f"queue-generation/{account}/{name}"
+
+
+def _received(queue: Queue, timer: Timer, message: Message) -> Received:
+    return Received(
+        message=message,
+        receipt_handle=str(ReceiptHandle(queue.timer_list, timer.key, timer.claim_count)),
+        receive_count=timer.claim_count,
+        first_received_at=timer.first_claimed_at,
+    )

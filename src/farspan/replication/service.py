@@ -1,0 +1,188 @@
+"""Replication as it runs: one puller for each endpoint of this Region, and the other's requests.
+
+The puller long-polls the other Region, so that an event crosses as soon as it is durable. Where the
+other Region is down, the puller asks again every moment; what the other Region has accepted waits
+in its log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from farspan.clock import Clock
+from farspan.model.endpoint import Endpoint
+from farspan.replication.stream import (
+    StreamGap,
+    StreamReply,
+    StreamRequest,
+    plan_replicas,
+    replication_cursor,
+    ship,
+)
+from farspan.store.base import Appended, Store, StoreError
+
+PULL_EVENT_COUNT = 1_000
+WAIT_SECONDS = 5.0
+RETRY_SECONDS = 0.2
+LAG_SAMPLE_COUNT = 10_000
+REPLY_BYTES_MAX = 64 * 1024 * 1024
+
+log = logging.getLogger("farspan.replication")
+
+FetchStream = Callable[[str, StreamRequest], Awaitable[StreamReply]]
+"""Ask a Region for a stream. Raises OSError or TimeoutError where it cannot be had."""
+
+
+@dataclass(slots=True)
+class _Puller:
+    """The state of one stream's pulling. `lag_seconds` is None until the first reply."""
+
+    endpoint: Endpoint
+    task: asyncio.Task[None] | None = None
+    cursor: int = 0
+    lag_seconds: float | None = None
+    lag_samples: deque[float] = field(default_factory=lambda: deque(maxlen=LAG_SAMPLE_COUNT))
+    replica_count: int = 0
+    repeated_count: int = 0
+
+
+class ReplicationService:
+    """Copies the other Regions' events into one Region's store."""
+
+    def __init__(
+        self,
+        *,
+        region: str,
+        store: Store,
+        clock: Clock,
+        endpoints: Callable[[], Iterable[Endpoint]],
+        fetch: FetchStream,
+    ) -> None:
+        self._region = region
+        self._store = store
+        self._clock = clock
+        self._endpoints = endpoints
+        self._fetch = fetch
+        self._pullers: dict[str, _Puller] = {}
+        self._grown: dict[str, asyncio.Event] = {}
+        self._shipped: dict[str, int] = {}
+        store.subscribe(self._on_append)
+
+    def refresh(self) -> None:
+        """Follow the endpoints as they stand now: begin, go on, or stop pulling."""
+        wanted = {
+            endpoint.endpoint_id: endpoint
+            for endpoint in self._endpoints()
+            if endpoint.replicates and self._region in endpoint.regions
+        }
+        for endpoint_id in set(self._pullers) - set(wanted):
+            task = self._pullers.pop(endpoint_id).task
+            if task is not None:
+                task.cancel()
+        for endpoint_id, endpoint in wanted.items():
+            puller = self._pullers.get(endpoint_id)
+            if puller is None:
+                puller = self._pullers[endpoint_id] = _Puller(endpoint)
+                puller.task = asyncio.create_task(self._pull(puller))
+            puller.endpoint = endpoint
+
+    async def _pull(self, puller: _Puller) -> None:
+        stream = puller.endpoint.endpoint_id
+        origin = puller.endpoint.other_region(self._region)
+        puller.cursor = await self._store.cursor(replication_cursor(stream, origin))
+        while True:
+            request = StreamRequest(
+                stream=stream,
+                after=puller.cursor,
+                limit=PULL_EVENT_COUNT,
+                wait_seconds=WAIT_SECONDS,
+            )
+            try:
+                reply = await self._fetch(origin, request)
+                await self._take(puller, origin, reply)
+            except (OSError, TimeoutError):
+                puller.lag_seconds = None
+                await self._clock.sleep(RETRY_SECONDS)
+            except (StoreError, StreamGap, msgspec.MsgspecError) as error:
+                log.error("replication stopped for a moment stream=%s error=%s", stream, error)
+                puller.lag_seconds = None
+                await self._clock.sleep(RETRY_SECONDS * 5)
+
+    async def _take(self, puller: _Puller, origin: str, reply: StreamReply) -> None:
+        changes, cursor = plan_replicas(puller.endpoint, origin, puller.cursor, reply.batches)
+        if changes:
+            results = await self._store.commit(changes)
+            puller.cursor = cursor
+            now = self._clock.now()
+            for batch in reply.batches:
+                puller.lag_samples.append(max(0.0, now - batch.accepted_at))
+                puller.replica_count += len(batch.events)
+            puller.repeated_count += sum(isinstance(r, Appended) and r.repeated for r in results)
+        behind = puller.cursor < reply.end and reply.batches
+        puller.lag_seconds = (
+            max(0.0, self._clock.now() - reply.batches[-1].accepted_at) if behind else 0.0
+        )
+
+    def _on_append(self, event_buses: frozenset[str], _timers: frozenset[str]) -> None:
+        for event_bus in event_buses:
+            grown = self._grown.get(event_bus)
+            if grown is not None:
+                grown.set()
+
+    async def serve(self, request: StreamRequest) -> StreamReply:
+        """Answer the other Region: its events beyond the cursor, at once or as they come."""
+        endpoint = next((e for e in self._endpoints() if e.endpoint_id == request.stream), None)
+        if endpoint is None:
+            return StreamReply(end=0)
+        # What the other Region asks beyond, it has: only that may leave the log.
+        self._shipped[request.stream] = request.after
+        grown = self._grown.setdefault(endpoint.event_bus_key, asyncio.Event())
+        limit = max(1, min(request.limit, PULL_EVENT_COUNT))
+        deadline = self._clock.monotonic() + min(request.wait_seconds, WAIT_SECONDS)
+        while True:
+            grown.clear()
+            batches = await self._store.read_stream(
+                request.stream, self._region, request.after, limit
+            )
+            left = deadline - self._clock.monotonic()
+            if batches or left <= 0:
+                end = await self._store.stream_end(request.stream, self._region)
+                return ship(batches, end)
+            try:
+                async with asyncio.timeout(left):
+                    await grown.wait()
+            except TimeoutError:
+                continue
+
+    def shipped(self, endpoint_id: str) -> int:
+        """Return the last sequence of the stream that the other Region is known to have.
+
+        0 after a start until it asks: then nothing of the stream may be trimmed.
+        """
+        return self._shipped.get(endpoint_id, 0)
+
+    def lags(self) -> dict[str, float]:
+        """Return by EndpointId how many seconds behind this Region's copy is, where it is known."""
+        return {
+            endpoint_id: puller.lag_seconds
+            for endpoint_id, puller in self._pullers.items()
+            if puller.lag_seconds is not None
+        }
+
+    def samples(self, endpoint_id: str) -> list[float]:
+        """Return the age at arrival of the latest replicas, seconds, the newest last."""
+        puller = self._pullers.get(endpoint_id)
+        return list(puller.lag_samples) if puller else []
+
+    async def close(self) -> None:
+        """Stop pulling."""
+        tasks = [puller.task for puller in self._pullers.values() if puller.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,100 @@
+"""What replication says and decides: the request for a stream, the reply, and the commit. Pure.
+
+A stream is one endpoint's events of one origin Region, numbered densely by that Region. The other
+Region asks for what follows its cursor and commits the events and the cursor together, so that a
+crash anywhere costs neither a gap nor a duplicate. Only events of one's own origin are shipped,
+so nothing goes round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+
+from farspan.model.endpoint import Endpoint
+from farspan.model.event import CallId, EventBatch, with_resource
+from farspan.store.base import Append, Change, MoveCursor
+
+
+class StreamGap(Exception):
+    """The reply does not follow on from the cursor. The message names both sequences."""
+
+
+class StreamRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for a stream's events beyond `after`; wait up to `wait_seconds` where there are none."""
+
+    stream: str
+    after: int
+    limit: int
+    wait_seconds: float
+
+
+class ShippedBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch on its way to the other Region. `accepted_at` is by the origin's clock."""
+
+    call: bytes
+    sequence: int
+    accepted_at: float
+    events: tuple[bytes, ...]
+
+
+class StreamReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The batches beyond the cursor, and the sequence at which the stream ends now."""
+
+    end: int
+    batches: tuple[ShippedBatch, ...] = ()
+
+
+def replication_cursor(stream: str, origin: str) -> str:
+    """Return the name of the cursor that says how much of an origin's stream is here."""
+    return f"replication/{stream}/{origin}"
+
+
+def ship(batches: Sequence[EventBatch], end: int) -> StreamReply:
+    """Return the reply that carries the batches as they stand in the origin's log."""
+    return StreamReply(
+        end=end,
+        batches=tuple(
+            ShippedBatch(
+                call=batch.call,
+                sequence=batch.sequence,
+                accepted_at=batch.accepted_at,
+                events=batch.events,
+            )
+            for batch in batches
+        ),
+    )
+
+
+def plan_replicas(
+    endpoint: Endpoint, origin: str, cursor: int, batches: Sequence[ShippedBatch]
+) -> tuple[list[Change], int]:
+    """Return the changes that take the batches over, and the cursor after them.
+
+    A replica keeps its ids, its time and its Region; the endpoint's ARN is added to its resources.
+    Raises StreamGap where an event between the cursor and the batches is missing.
+    """
+    changes: list[Change] = []
+    for batch in batches:
+        last = batch.sequence + len(batch.events) - 1
+        if last <= cursor:
+            continue  # asked again after a reply that got lost
+        if batch.sequence != cursor + 1:
+            raise StreamGap(
+                f"Stream {endpoint.endpoint_id} of {origin}: after {cursor} came {batch.sequence}."
+            )
+        replica = EventBatch(
+            event_bus=endpoint.event_bus_key,
+            call=CallId(batch.call),
+            events=tuple(with_resource(event, endpoint.arn) for event in batch.events),
+            accepted_at=batch.accepted_at,
+            origin=origin,
+            stream=endpoint.endpoint_id,
+        )
+        changes.append(Append(replace(replica, sequence=batch.sequence)))
+        cursor = last
+    if changes:
+        changes.append(MoveCursor(replication_cursor(endpoint.endpoint_id, origin), cursor))
+    return changes, cursor

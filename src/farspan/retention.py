@@ -1,0 +1,61 @@
+"""What may leave the logs: events that are old enough and that every reader has passed.
+
+An event that a bus's reader has not delivered, or that the other Region has not yet copied, stays
+however old it is: retention never costs an event that was acknowledged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from farspan.catalog.resources import Resources
+from farspan.delivery.service import delivery_cursor
+from farspan.model.endpoint import Endpoint
+from farspan.store.base import Store, Trim
+
+
+class Retention:
+    """Trims the logs of one Region. `seconds` is how long passed events are kept all the same."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        resources: Resources,
+        endpoints: Callable[[], Iterable[Endpoint]],
+        shipped: Callable[[str], int],
+        seconds: float,
+    ) -> None:
+        self._store = store
+        self._resources = resources
+        self._endpoints = endpoints
+        self._shipped = shipped
+        self._seconds = seconds
+
+    async def trim_logs(self, now: float) -> None:
+        """Look once at every bus's log and trim what may go. `now` is seconds since the epoch."""
+        rules = self._resources.rules.values()
+        keys = {bus.key for bus in self._resources.event_buses.values()}
+        keys |= {rule.event_bus_key for rule in rules}
+        keys |= {endpoint.event_bus_key for endpoint in self._endpoints()}
+        with_rules = {rule.event_bus_key for rule in rules}
+        for event_bus in keys:
+            last = await self._store.position_at(event_bus, now - self._seconds)
+            if event_bus in with_rules:
+                last = min(last, await self._store.cursor(delivery_cursor(event_bus)))
+            last = min(last, await self._last_shipped(event_bus, last))
+            if last > 0:
+                await self._store.commit([Trim(event_bus, last + 1)])
+
+    async def _last_shipped(self, event_bus: str, last: int) -> int:
+        """Return the last position up to `last` before anything that has yet to be shipped."""
+        for endpoint in self._endpoints():
+            if not endpoint.replicates or endpoint.event_bus_key != event_bus:
+                continue
+            shipped = self._shipped(endpoint.endpoint_id)
+            waiting = await self._store.read_stream(
+                endpoint.endpoint_id, self._resources.region, shipped, 1
+            )
+            if waiting:
+                last = min(last, waiting[0].position - 1)
+        return last

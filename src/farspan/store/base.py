@@ -1,0 +1,258 @@
+"""The storage port: what an engine promises, written once.
+
+An engine keeps four things for one Region: an append-only **log** per event bus, **documents**
+with versions, lists of durable **timers**, and **cursors**. Every change goes through `commit`,
+and every commit is atomic and durable when it returns: that is the only write there is, so that
+"acknowledged means durable" and "the cursor moves with the events" hold for every caller alike.
+
+Nothing here does I/O. `tests/conformance` runs one suite over all engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from farspan.model.event import EventBatch
+
+
+class StoreError(Exception):
+    """The engine cannot do what was asked. Nothing of the commit was applied."""
+
+
+class Conflict(StoreError):
+    """A document's version was not the expected one. Nothing of the commit was applied."""
+
+
+class StoreFailed(StoreError):
+    """The engine met an I/O error and stopped. It must be opened anew; the node leaves service.
+
+    After a failed sync the kernel may have dropped the data and report success the next time, so
+    going on could lose what was acknowledged (fsyncgate).
+    """
+
+
+class StoreUnusable(StoreError):
+    """The store cannot be opened; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Append a batch to its bus's log.
+
+    The store assigns `position`, and `sequence` where the batch is in a stream and has none.
+    A call that the bus's log already holds is left out: its result says so. A batch from another
+    origin carries its sequence, which is kept.
+    """
+
+    batch: EventBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The result of an `Append`: the batch as kept, or the one that was there already."""
+
+    position: int
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """Remove from one bus's log every batch that ends before `before_position`."""
+
+    event_bus: str
+    before_position: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutDocument:
+    """Write a document.
+
+    `expected_version` is 0 for "must not exist", None for "whatever is there". A document's
+    version starts at 1 and grows by one with each write; the result is the new version.
+    """
+
+    key: str
+    value: bytes
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteDocument:
+    """Remove a document. Removing what is not there succeeds, unless a version was expected."""
+
+    key: str
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MoveCursor:
+    """Set a named position. It may move back: what a position means is the reader's affair."""
+
+    name: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutTimer:
+    """Add a timer to a list, due at `due` seconds since the epoch.
+
+    A key that the list already holds is left as it is, so putting twice is putting once.
+    The result is whether it was added.
+    """
+
+    timers: str
+    key: bytes
+    due: float
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimTimers:
+    """Take up to `limit` timers due at `now`, the earliest due first, then the first put.
+
+    Each becomes due again at `until`, with one claim more: a claimer that dies loses nothing.
+    The result is the claimed timers as they now stand.
+    """
+
+    timers: str
+    now: float
+    until: float
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class AckTimer:
+    """Remove a timer for good. With `claim`, only if that is still its latest claim.
+
+    The result is whether it was removed.
+    """
+
+    timers: str
+    key: bytes
+    claim: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MoveTimer:
+    """Make a timer due at `due`, and give it another body where one is named.
+
+    With `claim`, only if that is still its latest claim. The result is whether it was there.
+    """
+
+    timers: str
+    key: bytes
+    due: float
+    claim: int | None = None
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DropTimers:
+    """Remove every timer of a list. The result is how many there were."""
+
+    timers: str
+
+
+Change = (
+    Append
+    | Trim
+    | PutDocument
+    | DeleteDocument
+    | MoveCursor
+    | PutTimer
+    | ClaimTimers
+    | AckTimer
+    | MoveTimer
+    | DropTimers
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as it stands."""
+
+    key: str
+    version: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A timer as it stands. `claim_count` is also the number of its latest claim.
+
+    `put_order` grows in the order of putting. `first_claimed_at` is 0.0 while it was never claimed.
+    """
+
+    key: bytes
+    due: float
+    claim_count: int
+    first_claimed_at: float
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TimerCounts:
+    """How many timers of a list are due, claimed and not due, and waiting for their first time."""
+
+    due: int
+    claimed: int
+    waiting: int
+
+
+Result = Appended | int | bool | list[Timer] | None
+"""What one change came to, in the words of its class."""
+
+AppendListener = Callable[[frozenset[str], frozenset[str]], None]
+"""Called on the event loop after a commit, with the buses and the timer lists that grew."""
+
+
+class Store(Protocol):
+    """One Region's store. Every method may be called from the event loop at any time."""
+
+    async def commit(self, changes: Sequence[Change]) -> list[Result]:
+        """Apply all changes or none, in order; return one result each.
+
+        Durable on return: neither a killed process nor a power cut takes it back.
+        Raises Conflict where an expected version was not there, StoreFailed where the engine has
+        stopped, StoreError where it could not write (a full disk, say).
+        """
+
+    async def read_log(self, event_bus: str, after: int, limit: int) -> list[EventBatch]:
+        """Return the bus's batches that hold an event with a position above `after`, in order.
+
+        Stops once `limit` events are gathered, but returns at least one batch where there is one.
+        """
+
+    async def read_stream(
+        self, stream: str, origin: str, after: int, limit: int
+    ) -> list[EventBatch]:
+        """Return the stream's batches of one origin with a sequence above `after`, in order."""
+
+    async def log_end(self, event_bus: str) -> int:
+        """Return the position of the bus's last event, 0 where it never had one."""
+
+    async def position_at(self, event_bus: str, accepted_before: float) -> int:
+        """Return the last position of the batches accepted before a time, 0 where none was."""
+
+    async def stream_end(self, stream: str, origin: str) -> int:
+        """Return the sequence of the stream's last event of one origin, 0 where there is none."""
+
+    async def documents(self, prefix: str) -> list[Document]:
+        """Return the documents whose key starts with `prefix`, in order of key."""
+
+    async def cursor(self, name: str) -> int:
+        """Return a named position, 0 where it was never moved."""
+
+    async def next_due(self, timers: str) -> float | None:
+        """Return when the list's earliest timer is due, None where the list is empty."""
+
+    async def count_timers(self, timers: str, now: float) -> TimerCounts:
+        """Return how many timers the list holds, by what they wait for."""
+
+    def subscribe(self, listener: AppendListener) -> None:
+        """Call `listener` after each commit that appended events or put timers."""
+
+    async def close(self) -> None:
+        """Finish what was asked, then release everything. Closing twice is closing once."""

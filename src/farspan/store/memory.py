@@ -1,0 +1,287 @@
+"""The engine that keeps everything in memory: for tests, simulation and the in-process bus.
+
+It promises what `base` promises except surviving its process. `apply` is the whole engine as one
+synchronous function, so that the simulator can drive it step by step.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from farspan.model.event import EventBatch
+from farspan.store.base import (
+    AckTimer,
+    Append,
+    Appended,
+    AppendListener,
+    Change,
+    ClaimTimers,
+    Conflict,
+    DeleteDocument,
+    Document,
+    DropTimers,
+    MoveCursor,
+    MoveTimer,
+    PutDocument,
+    PutTimer,
+    Result,
+    StoreFailed,
+    Timer,
+    TimerCounts,
+    Trim,
+)
+
+
+@dataclass
+class _Log:
+    """One bus's batches in order of position, and where each call stands."""
+
+    batches: list[EventBatch] = field(default_factory=list)
+    calls: dict[bytes, EventBatch] = field(default_factory=dict)
+    next_position: int = 1
+
+
+@dataclass
+class _TimerList:
+    """One list's timers by key, with the order in which they were put."""
+
+    timers: dict[bytes, tuple[int, Timer]] = field(default_factory=dict)
+    next_order: int = 1
+
+    def in_order(self) -> list[tuple[float, int, Timer]]:
+        """Return the timers, the earliest due first, then the first put."""
+        entries = [(timer.due, order, timer) for order, timer in self.timers.values()]
+        return sorted(entries, key=lambda entry: entry[:2])
+
+
+class MemoryStore:
+    """See `base.Store`."""
+
+    def __init__(self) -> None:
+        self._logs: dict[str, _Log] = {}
+        self._streams: dict[tuple[str, str], list[EventBatch]] = {}
+        self._stream_ends: dict[tuple[str, str], int] = {}
+        self._documents: dict[str, Document] = {}
+        self._cursors: dict[str, int] = {}
+        self._timers: dict[str, _TimerList] = {}
+        self._listeners: list[AppendListener] = []
+        self._closed = False
+
+    async def commit(self, changes: Sequence[Change]) -> list[Result]:
+        """See `base.Store.commit`."""
+        return self.apply(changes)
+
+    def apply(self, changes: Sequence[Change]) -> list[Result]:
+        """Do what `commit` does, at once."""
+        if self._closed:
+            raise StoreFailed("The store is closed.")
+        self._check_versions(changes)
+        results = [self._apply_one(change) for change in changes]
+        buses = frozenset(c.batch.event_bus for c in changes if isinstance(c, Append))
+        lists = frozenset(c.timers for c in changes if isinstance(c, PutTimer | MoveTimer))
+        if buses or lists:
+            for listener in self._listeners:
+                listener(buses, lists)
+        return results
+
+    def _check_versions(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if not isinstance(change, PutDocument | DeleteDocument):
+                continue
+            if change.expected_version is None:
+                continue
+            document = self._documents.get(change.key)
+            version = document.version if document else 0
+            if version != change.expected_version:
+                raise Conflict(
+                    f"Document {change.key} has version {version}, not {change.expected_version}."
+                )
+
+    def _apply_one(self, change: Change) -> Result:  # noqa: C901, PLR0911 - one line per change
+        match change:
+            case Append(batch):
+                return self._append(batch)
+            case Trim():
+                return self._trim(change)
+            case PutDocument():
+                return self._put_document(change)
+            case DeleteDocument(key):
+                return self._documents.pop(key, None) is not None
+            case MoveCursor(name, position):
+                self._cursors[name] = position
+                return None
+            case PutTimer():
+                return self._put_timer(change)
+            case ClaimTimers():
+                return self._claim(change)
+            case AckTimer():
+                return self._ack(change)
+            case MoveTimer():
+                return self._move(change)
+            case DropTimers(timers):
+                return len(self._timers.pop(timers, _TimerList()).timers)
+
+    def _append(self, batch: EventBatch) -> Appended:
+        log = self._logs.setdefault(batch.event_bus, _Log())
+        known = log.calls.get(batch.call)
+        if known is not None:
+            return Appended(known.position, repeated=True)
+        kept = replace(batch, position=log.next_position)
+        if batch.stream is not None:
+            stream = (batch.stream, batch.origin)
+            first = batch.sequence or self._stream_ends.get(stream, 0) + 1
+            kept = replace(kept, sequence=first)
+            self._stream_ends[stream] = first + len(batch.events) - 1
+            self._streams.setdefault(stream, []).append(kept)
+        log.batches.append(kept)
+        log.calls[kept.call] = kept
+        log.next_position += len(kept.events)
+        return Appended(kept.position, repeated=False)
+
+    def _trim(self, change: Trim) -> int:
+        log = self._logs.get(change.event_bus, _Log())
+        gone = [b for b in log.batches if _last_position(b) < change.before_position]
+        for batch in gone:
+            del log.calls[batch.call]
+            if batch.stream is not None:
+                self._streams[batch.stream, batch.origin].remove(batch)
+        log.batches = log.batches[len(gone) :]
+        return len(gone)
+
+    def _put_document(self, change: PutDocument) -> int:
+        former = self._documents.get(change.key)
+        version = former.version + 1 if former else 1
+        self._documents[change.key] = Document(change.key, version, change.value)
+        return version
+
+    def _put_timer(self, change: PutTimer) -> bool:
+        timers = self._timers.setdefault(change.timers, _TimerList())
+        if change.key in timers.timers:
+            return False
+        timer = Timer(change.key, change.due, 0, 0.0, change.body)
+        timers.timers[change.key] = (timers.next_order, timer)
+        timers.next_order += 1
+        return True
+
+    def _claim(self, change: ClaimTimers) -> list[Timer]:
+        timers = self._timers.get(change.timers, _TimerList())
+        claimed: list[Timer] = []
+        for due, order, timer in timers.in_order():
+            if due > change.now or len(claimed) == change.limit:
+                break
+            taken = replace(
+                timer,
+                due=change.until,
+                claim_count=timer.claim_count + 1,
+                first_claimed_at=timer.first_claimed_at or change.now,
+            )
+            timers.timers[timer.key] = (order, taken)
+            claimed.append(taken)
+        return claimed
+
+    def _ack(self, change: AckTimer) -> bool:
+        timers = self._timers.get(change.timers, _TimerList())
+        if not _claim_holds(timers, change.key, change.claim):
+            return False
+        del timers.timers[change.key]
+        return True
+
+    def _move(self, change: MoveTimer) -> bool:
+        timers = self._timers.get(change.timers, _TimerList())
+        if not _claim_holds(timers, change.key, change.claim):
+            return False
+        order, timer = timers.timers[change.key]
+        body = timer.body if change.body is None else change.body
+        timers.timers[change.key] = (order, replace(timer, due=change.due, body=body))
+        return True
+
+    async def read_log(self, event_bus: str, after: int, limit: int) -> list[EventBatch]:
+        """See `base.Store.read_log`."""
+        log = self._logs.get(event_bus, _Log())
+        start = bisect.bisect_right(log.batches, after, key=_last_position)
+        return _take(log.batches[start : start + limit], limit)
+
+    async def read_stream(
+        self, stream: str, origin: str, after: int, limit: int
+    ) -> list[EventBatch]:
+        """See `base.Store.read_stream`."""
+        return self.stream_now(stream, origin, after, limit)
+
+    def stream_now(self, stream: str, origin: str, after: int, limit: int) -> list[EventBatch]:
+        """Do what `read_stream` does, at once."""
+        batches = self._streams.get((stream, origin), [])
+        start = bisect.bisect_right(batches, after, key=_last_sequence)
+        return _take(batches[start : start + limit], limit)
+
+    async def log_end(self, event_bus: str) -> int:
+        """See `base.Store.log_end`."""
+        return self._logs.get(event_bus, _Log()).next_position - 1
+
+    async def position_at(self, event_bus: str, accepted_before: float) -> int:
+        """See `base.Store.position_at`."""
+        batches = self._logs.get(event_bus, _Log()).batches
+        older = [_last_position(b) for b in batches if b.accepted_at < accepted_before]
+        return max(older, default=0)
+
+    async def stream_end(self, stream: str, origin: str) -> int:
+        """See `base.Store.stream_end`."""
+        return self._stream_ends.get((stream, origin), 0)
+
+    async def documents(self, prefix: str) -> list[Document]:
+        """See `base.Store.documents`."""
+        return [self._documents[key] for key in sorted(self._documents) if key.startswith(prefix)]
+
+    async def cursor(self, name: str) -> int:
+        """See `base.Store.cursor`."""
+        return self.cursor_now(name)
+
+    def cursor_now(self, name: str) -> int:
+        """Do what `cursor` does, at once."""
+        return self._cursors.get(name, 0)
+
+    async def next_due(self, timers: str) -> float | None:
+        """See `base.Store.next_due`."""
+        entries = self._timers.get(timers, _TimerList()).timers.values()
+        return min((timer.due for _, timer in entries), default=None)
+
+    async def count_timers(self, timers: str, now: float) -> TimerCounts:
+        """See `base.Store.count_timers`."""
+        entries = [timer for _, timer in self._timers.get(timers, _TimerList()).timers.values()]
+        due = sum(timer.due <= now for timer in entries)
+        claimed = sum(timer.due > now and timer.claim_count > 0 for timer in entries)
+        return TimerCounts(due, claimed, len(entries) - due - claimed)
+
+    def subscribe(self, listener: AppendListener) -> None:
+        """See `base.Store.subscribe`."""
+        self._listeners.append(listener)
+
+    async def close(self) -> None:
+        """See `base.Store.close`."""
+        self._closed = True
+
+
+def _claim_holds(timers: _TimerList, key: bytes, claim: int | None) -> bool:
+    entry = timers.timers.get(key)
+    return entry is not None and claim in (None, entry[1].claim_count)
+
+
+def _last_position(batch: EventBatch) -> int:
+    return batch.position + len(batch.events) - 1
+
+
+def _last_sequence(batch: EventBatch) -> int:
+    return batch.sequence + len(batch.events) - 1
+
+
+def _take(batches: Sequence[EventBatch], limit: int) -> list[EventBatch]:
+    """Return the first batches that hold `limit` events together, at least one."""
+    taken: list[EventBatch] = []
+    event_count = 0
+    for batch in batches:
+        if event_count >= limit:
+            break
+        taken.append(batch)
+        event_count += len(batch.events)
+    return taken

@@ -1,0 +1,135 @@
+"""The SQLite engine's tables and every SQL statement it runs, in one place.
+
+A batch is one row of `log`. Its key packs the bus's number and the position of its first event
+(`bus << 40 | position`), so that a bus's log is one contiguous range of the table's B-tree, and
+reading on from a cursor is a range scan: 2^40 events for each of 2^23 buses.
+"""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x46525350  # "FRSP"
+FORMAT_VERSION = 1
+BUS_SHIFT = 40
+POSITION_MASK = (1 << BUS_SHIFT) - 1
+
+SCHEMA = """
+CREATE TABLE bus (
+    number   INTEGER PRIMARY KEY,
+    name     TEXT NOT NULL UNIQUE,
+    kept_end INTEGER NOT NULL DEFAULT 0   -- the log's end when it was last trimmed
+);
+CREATE TABLE log (
+    key         INTEGER PRIMARY KEY,      -- bus number << 40 | position of the first event
+    event_count INTEGER NOT NULL,
+    call        BLOB NOT NULL,            -- the first 14 bytes of the batch's event ids
+    accepted_at REAL NOT NULL,            -- seconds since the epoch, by the origin's clock
+    origin      TEXT NOT NULL,            -- the Region that accepted it from a client
+    stream      TEXT,                     -- the EndpointId it came through
+    sequence    INTEGER NOT NULL,         -- of its first event, dense in (stream, origin)
+    body        BLOB NOT NULL             -- msgpack array of envelopes
+);
+CREATE UNIQUE INDEX log_call ON log (call, key >> 40);
+CREATE UNIQUE INDEX log_stream ON log (stream, origin, sequence) WHERE stream IS NOT NULL;
+CREATE TABLE stream (
+    stream   TEXT NOT NULL,
+    origin   TEXT NOT NULL,
+    kept_end INTEGER NOT NULL,            -- the stream's end when it was last trimmed
+    PRIMARY KEY (stream, origin)
+) WITHOUT ROWID;
+CREATE TABLE document (
+    key     TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    value   BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE cursor (
+    name     TEXT PRIMARY KEY,
+    position INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE timer (
+    put_order        INTEGER PRIMARY KEY,
+    timers           TEXT NOT NULL,       -- the list
+    key              BLOB NOT NULL,
+    due              REAL NOT NULL,       -- seconds since the epoch
+    claimed_due      REAL NOT NULL DEFAULT 0,  -- when it was due as it was last claimed
+    claim_count      INTEGER NOT NULL DEFAULT 0,
+    first_claimed_at REAL NOT NULL DEFAULT 0,
+    body             BLOB NOT NULL
+);
+CREATE UNIQUE INDEX timer_key ON timer (timers, key);
+CREATE INDEX timer_due ON timer (timers, due, put_order);
+"""
+
+_BATCH = "key, call, accepted_at, origin, stream, sequence, body"
+
+
+class Sql:
+    """Every statement, by what it does."""
+
+    APPEND = (
+        "INSERT INTO log (key, event_count, call, accepted_at, origin, stream, sequence, body) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (call, key >> 40) DO NOTHING"
+    )
+    KEY_OF_CALL = "SELECT key FROM log WHERE call = ? AND key BETWEEN ? AND ?"
+    BUS_NUMBER = "SELECT number FROM bus WHERE name = ?"
+    BUSES = "SELECT number, name FROM bus"
+    ADD_BUS = "INSERT INTO bus (name) VALUES (?)"
+    LAST_BATCH = (
+        "SELECT key, event_count FROM log WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1"
+    )
+    KEPT_LOG_END = "SELECT kept_end FROM bus WHERE number = ?"
+    KEEP_LOG_END = "UPDATE bus SET kept_end = ? WHERE number = ?"
+    LAST_OF_STREAM = (
+        "SELECT sequence, event_count FROM log WHERE stream = ? AND origin = ? "
+        "ORDER BY sequence DESC LIMIT 1"
+    )
+    KEPT_STREAM_END = "SELECT kept_end FROM stream WHERE stream = ? AND origin = ?"
+    KEEP_STREAM_ENDS = (
+        "INSERT OR REPLACE INTO stream (stream, origin, kept_end) "
+        "SELECT stream, origin, max(sequence + event_count - 1) FROM log "
+        "WHERE key BETWEEN ? AND ? AND stream IS NOT NULL GROUP BY stream, origin"
+    )
+    TRIM = "DELETE FROM log WHERE key BETWEEN ? AND ? AND key + event_count <= ?"
+    LOG_KEY_AT = "SELECT key FROM log WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1"
+    READ_LOG = f"SELECT {_BATCH} FROM log WHERE key BETWEEN ? AND ? ORDER BY key"  # noqa: S608
+    STREAM_AT = (
+        "SELECT sequence FROM log WHERE stream = ? AND origin = ? AND sequence <= ? "
+        "ORDER BY sequence DESC LIMIT 1"
+    )
+    READ_STREAM = (
+        f"SELECT {_BATCH} FROM log WHERE stream = ? AND origin = ? AND sequence >= ? "  # noqa: S608
+        "ORDER BY sequence"
+    )
+    FIRST_ACCEPTED_FROM = (
+        "SELECT key FROM log WHERE key BETWEEN ? AND ? AND accepted_at >= ? ORDER BY key LIMIT 1"
+    )
+    DOCUMENT_VERSION = "SELECT version FROM document WHERE key = ?"
+    DOCUMENTS = "SELECT key, version, value FROM document WHERE key >= ? AND key < ? ORDER BY key"
+    PUT_DOCUMENT = (
+        "INSERT INTO document (key, version, value) VALUES (?, 1, ?) ON CONFLICT (key) "
+        "DO UPDATE SET version = version + 1, value = excluded.value RETURNING version"
+    )
+    DELETE_DOCUMENT = "DELETE FROM document WHERE key = ?"
+    CURSOR = "SELECT position FROM cursor WHERE name = ?"
+    MOVE_CURSOR = "INSERT OR REPLACE INTO cursor (name, position) VALUES (?, ?)"
+    PUT_TIMER = (
+        "INSERT INTO timer (timers, key, due, body) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (timers, key) DO NOTHING"
+    )
+    CLAIM = (
+        "UPDATE timer SET claimed_due = due, due = ?, claim_count = claim_count + 1, "
+        "first_claimed_at = CASE first_claimed_at WHEN 0 THEN ? ELSE first_claimed_at END "
+        "WHERE put_order IN (SELECT put_order FROM timer WHERE timers = ? AND due <= ? "
+        "ORDER BY due, put_order LIMIT ?) "
+        "RETURNING key, due, claim_count, first_claimed_at, body, claimed_due, put_order"
+    )
+    ACK_TIMER = "DELETE FROM timer WHERE timers = ? AND key = ? AND (? IS NULL OR claim_count = ?)"
+    MOVE_TIMER = (
+        "UPDATE timer SET due = ?, body = ifnull(?, body) "
+        "WHERE timers = ? AND key = ? AND (? IS NULL OR claim_count = ?)"
+    )
+    DROP_TIMERS = "DELETE FROM timer WHERE timers = ?"
+    NEXT_DUE = "SELECT due FROM timer WHERE timers = ? ORDER BY due LIMIT 1"
+    COUNT_TIMERS = (
+        "SELECT sum(due <= ?), sum(due > ? AND claim_count > 0), sum(due > ? AND claim_count = 0) "
+        "FROM timer WHERE timers = ?"
+    )

@@ -1,0 +1,579 @@
+"""The embedded engine: one SQLite file for a Region, with group commit.
+
+One writer thread owns the only writing connection. It takes every commit that is waiting, applies
+them in one SQLite transaction and syncs once, so that the cost of durability is shared by all who
+wait for it. Readers have their own connections and never block the writer. The writer also makes
+the checkpoints. See DESIGN.md beside this file for what happens when a process dies at each step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar, cast
+
+import apsw
+import msgspec
+
+from farspan.model.event import CallId, EventBatch
+from farspan.store.base import (
+    AckTimer,
+    Append,
+    Appended,
+    AppendListener,
+    Change,
+    ClaimTimers,
+    Conflict,
+    DeleteDocument,
+    Document,
+    DropTimers,
+    MoveCursor,
+    MoveTimer,
+    PutDocument,
+    PutTimer,
+    Result,
+    StoreError,
+    StoreFailed,
+    StoreUnusable,
+    Timer,
+    TimerCounts,
+    Trim,
+)
+from farspan.store.schema import (
+    APPLICATION_ID,
+    BUS_SHIFT,
+    FORMAT_VERSION,
+    POSITION_MASK,
+    SCHEMA,
+    Sql,
+)
+
+T = TypeVar("T")
+
+GROUP_CHANGE_COUNT_MAX = 4_000
+"""Changes in one group commit: enough to share the sync widely, few enough that the first of them
+does not wait for the last (measured: about 10 microseconds a change)."""
+
+READER_COUNT = 2
+
+_encode_events = msgspec.msgpack.Encoder().encode
+_decode_events = msgspec.msgpack.Decoder(tuple[bytes, ...]).decode
+
+
+@dataclass(slots=True)
+class _Commit:
+    """A commit that waits for the writer, and what became of it."""
+
+    changes: Sequence[Change]
+    future: asyncio.Future[list[Result]]
+    results: list[Result] | None = None
+    error: StoreError | None = None
+
+
+class SqliteStore:
+    """See `base.Store`. Make one with `open_store`."""
+
+    def __init__(self, path: Path, lock_file: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._path = path
+        self._lock_file = lock_file
+        self._loop = loop
+        self._queue: queue.SimpleQueue[_Commit | None] = queue.SimpleQueue()
+        self._listeners: list[AppendListener] = []
+        self._failure: StoreFailed | None = None
+        self._closed = False
+        self._connection = _connect(path)
+        self._writer = _Writer(self._connection)
+        self._thread = threading.Thread(target=self._write, name="farspan-writer", daemon=True)
+        self._local = threading.local()
+        self._read_connections: list[apsw.Connection] = []
+        self._readers = ThreadPoolExecutor(READER_COUNT, thread_name_prefix="farspan-reader")
+        self._thread.start()
+
+    # --- writing --------------------------------------------------------------------------
+
+    async def commit(self, changes: Sequence[Change]) -> list[Result]:
+        """See `base.Store.commit`."""
+        if self._failure is not None:
+            raise self._failure
+        if self._closed:
+            raise StoreFailed("The store is closed.")
+        future: asyncio.Future[list[Result]] = self._loop.create_future()
+        self._queue.put(_Commit(changes, future))
+        return await future
+
+    def _write(self) -> None:
+        """Run on the writer thread until the store closes."""
+        while (first := self._queue.get()) is not None:
+            group = [first]
+            change_count = len(first.changes)
+            last = False
+            while change_count < GROUP_CHANGE_COUNT_MAX:
+                try:
+                    waiting = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if waiting is None:
+                    last = True
+                    break
+                group.append(waiting)
+                change_count += len(waiting.changes)
+            self._write_group(group)
+            if last:
+                break
+
+    def _write_group(self, group: list[_Commit]) -> None:
+        if self._failure is None:
+            self._failure = self._writer.write(group)
+        for commit in group:
+            if commit.results is None and commit.error is None:
+                commit.error = self._failure
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._finish, group)
+
+    def _finish(self, group: list[_Commit]) -> None:
+        """Tell those who wait, on the event loop."""
+        buses: set[str] = set()
+        lists: set[str] = set()
+        for commit in group:
+            if not commit.future.done():
+                if commit.error is not None:
+                    commit.future.set_exception(commit.error)
+                else:
+                    commit.future.set_result(commit.results or [])
+            if commit.error is None:
+                for change in commit.changes:
+                    if isinstance(change, Append):
+                        buses.add(change.batch.event_bus)
+                    elif isinstance(change, PutTimer | MoveTimer):
+                        lists.add(change.timers)
+        if buses or lists:
+            for listener in self._listeners:
+                listener(frozenset(buses), frozenset(lists))
+
+    def subscribe(self, listener: AppendListener) -> None:
+        """See `base.Store.subscribe`."""
+        self._listeners.append(listener)
+
+    # --- reading --------------------------------------------------------------------------
+
+    async def read_log(self, event_bus: str, after: int, limit: int) -> list[EventBatch]:
+        """See `base.Store.read_log`."""
+
+        def read(connection: apsw.Connection) -> list[EventBatch]:
+            bus = _bus_number(connection, event_bus)
+            if bus is None:
+                return []
+            low, high = bus << BUS_SHIFT, (bus << BUS_SHIFT) | POSITION_MASK
+            # The batch that holds `after` + 1 may begin before it.
+            key = connection.execute(Sql.LOG_KEY_AT, (low, low | after + 1)).get
+            rows = connection.execute(Sql.READ_LOG, (key or low, high))
+            return _take(rows, event_bus, limit, lambda b: b.position + len(b.events) - 1 > after)
+
+        return await self._read(read)
+
+    async def read_stream(
+        self, stream: str, origin: str, after: int, limit: int
+    ) -> list[EventBatch]:
+        """See `base.Store.read_stream`."""
+
+        def read(connection: apsw.Connection) -> list[EventBatch]:
+            first = connection.execute(Sql.STREAM_AT, (stream, origin, after + 1)).get
+            rows = connection.execute(Sql.READ_STREAM, (stream, origin, first or 0))
+            names = dict(connection.execute(Sql.BUSES))
+            return _take(rows, names, limit, lambda b: b.sequence + len(b.events) - 1 > after)
+
+        return await self._read(read)
+
+    async def log_end(self, event_bus: str) -> int:
+        """See `base.Store.log_end`."""
+
+        def read(connection: apsw.Connection) -> int:
+            bus = _bus_number(connection, event_bus)
+            return 0 if bus is None else _log_end(connection, bus)
+
+        return await self._read(read)
+
+    async def position_at(self, event_bus: str, accepted_before: float) -> int:
+        """See `base.Store.position_at`."""
+
+        def read(connection: apsw.Connection) -> int:
+            bus = _bus_number(connection, event_bus)
+            if bus is None:
+                return 0
+            low, high = bus << BUS_SHIFT, (bus << BUS_SHIFT) | POSITION_MASK
+            key = connection.execute(Sql.FIRST_ACCEPTED_FROM, (low, high, accepted_before)).get
+            return _log_end(connection, bus) if key is None else (key & POSITION_MASK) - 1
+
+        return await self._read(read)
+
+    async def stream_end(self, stream: str, origin: str) -> int:
+        """See `base.Store.stream_end`."""
+        return await self._read(lambda connection: _stream_end(connection, stream, origin))
+
+    async def documents(self, prefix: str) -> list[Document]:
+        """See `base.Store.documents`."""
+        return await self._read(
+            lambda connection: [
+                Document(*row)
+                for row in connection.execute(Sql.DOCUMENTS, (prefix, prefix + "\U0010ffff"))
+            ]
+        )
+
+    async def cursor(self, name: str) -> int:
+        """See `base.Store.cursor`."""
+        return await self._read(lambda connection: connection.execute(Sql.CURSOR, (name,)).get or 0)
+
+    async def next_due(self, timers: str) -> float | None:
+        """See `base.Store.next_due`."""
+        return await self._read(
+            lambda connection: cast("float | None", connection.execute(Sql.NEXT_DUE, (timers,)).get)
+        )
+
+    async def count_timers(self, timers: str, now: float) -> TimerCounts:
+        """See `base.Store.count_timers`."""
+
+        def read(connection: apsw.Connection) -> TimerCounts:
+            row = connection.execute(Sql.COUNT_TIMERS, (now, now, now, timers)).get
+            return TimerCounts(*(count or 0 for count in row))
+
+        return await self._read(read)
+
+    async def _read(self, read: Callable[[apsw.Connection], T]) -> T:
+        if self._closed:
+            raise StoreFailed("The store is closed.")
+        return await self._loop.run_in_executor(self._readers, self._on_reader, read)
+
+    def _on_reader(self, read: Callable[[apsw.Connection], T]) -> T:
+        connection: apsw.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
+            connection.set_busy_timeout(5_000)
+            self._local.connection = connection
+            self._read_connections.append(connection)
+        return read(connection)
+
+    async def close(self) -> None:
+        """See `base.Store.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(None)
+        await self._loop.run_in_executor(None, self._thread.join)
+        self._readers.shutdown(wait=True)
+        for connection in self._read_connections:
+            connection.close()
+        self._connection.close()
+        os.close(self._lock_file)
+
+
+class _Writer:
+    """Applies groups of commits to the file, on the writer thread only.
+
+    Ends of logs and streams are remembered between groups; whenever a group fails, they are
+    forgotten and read again.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._buses: dict[str, int] = {}
+        self._log_ends: dict[int, int] = {}
+        self._stream_ends: dict[tuple[str, str], int] = {}
+        self._apply_by_class: dict[type, Callable[..., Result]] = {
+            Append: self._append,
+            Trim: self._trim,
+            PutDocument: self._put_document,
+            DeleteDocument: self._delete_document,
+            MoveCursor: self._move_cursor,
+            PutTimer: self._put_timer,
+            ClaimTimers: self._claim,
+            AckTimer: self._ack,
+            MoveTimer: self._move_timer,
+            DropTimers: self._drop_timers,
+        }
+
+    def write(self, group: list[_Commit]) -> StoreFailed | None:
+        """Apply and sync the group; put results or errors into its commits.
+
+        Returns why the engine has to stop, or None. A commit that fails for a reason of its own
+        is found by trying each alone, so that it fails alone.
+        """
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for commit in group:
+                self._apply(commit)
+            self._connection.execute("COMMIT")
+        except (apsw.IOError, apsw.CorruptError, apsw.NotADBError) as error:
+            self._roll_back(group)
+            return StoreFailed(
+                f"The store stopped after an I/O error ({error}). Nothing unacknowledged was kept. "
+                "Check the disk, then start the Region again."
+            )
+        except apsw.FullError:
+            self._roll_back(group)
+            for commit in group:
+                commit.error = StoreError("The disk is full. Free some space; nothing was lost.")
+        except Exception as error:  # noqa: BLE001 - whatever it is, only its own commit may fail
+            self._roll_back(group)
+            if len(group) == 1:
+                group[0].error = StoreError(f"The store could not apply the change: {error!r}.")
+                return None
+            for commit in group:
+                failure = self.write([commit])
+                if failure is not None:
+                    return failure
+        return None
+
+    def _roll_back(self, group: list[_Commit]) -> None:
+        if self._connection.in_transaction:
+            with contextlib.suppress(apsw.Error):
+                self._connection.execute("ROLLBACK")
+        self._buses.clear()
+        self._log_ends.clear()
+        self._stream_ends.clear()
+        for commit in group:
+            commit.results = commit.error = None
+
+    def _apply(self, commit: _Commit) -> None:
+        for change in commit.changes:
+            if isinstance(change, PutDocument | DeleteDocument):
+                conflict = self._conflict(change)
+                if conflict is not None:
+                    commit.error = conflict
+                    return
+        apply = self._apply_by_class
+        commit.results = [apply[type(change)](change) for change in commit.changes]
+
+    def _conflict(self, change: PutDocument | DeleteDocument) -> Conflict | None:
+        if change.expected_version is None:
+            return None
+        version = self._connection.execute(Sql.DOCUMENT_VERSION, (change.key,)).get or 0
+        if version == change.expected_version:
+            return None
+        return Conflict(
+            f"Document {change.key} has version {version}, not {change.expected_version}."
+        )
+
+    def _append(self, change: Append) -> Appended:
+        batch = change.batch
+        bus = self._bus(batch.event_bus)
+        position = self._log_ends[bus] + 1
+        event_count = len(batch.events)
+        sequence = 0
+        if batch.stream is not None:
+            sequence = batch.sequence or self._end_of_stream(batch.stream, batch.origin) + 1
+        self._connection.execute(
+            Sql.APPEND,
+            (
+                bus << BUS_SHIFT | position,
+                event_count,
+                batch.call,
+                batch.accepted_at,
+                batch.origin,
+                batch.stream,
+                sequence,
+                _encode_events(batch.events),
+            ),
+        )
+        if not self._connection.changes():
+            low = bus << BUS_SHIFT
+            key = self._connection.execute(
+                Sql.KEY_OF_CALL, (batch.call, low, low | POSITION_MASK)
+            ).get
+            return Appended(key & POSITION_MASK, repeated=True)
+        self._log_ends[bus] = position + event_count - 1
+        if batch.stream is not None:
+            self._stream_ends[batch.stream, batch.origin] = sequence + event_count - 1
+        return Appended(position, repeated=False)
+
+    def _bus(self, name: str) -> int:
+        bus = self._buses.get(name)
+        if bus is None:
+            bus = _bus_number(self._connection, name)
+            if bus is None:
+                self._connection.execute(Sql.ADD_BUS, (name,))
+                bus = self._connection.last_insert_rowid()
+            self._buses[name] = bus
+            self._log_ends[bus] = _log_end(self._connection, bus)
+        return bus
+
+    def _end_of_stream(self, stream: str, origin: str) -> int:
+        end = self._stream_ends.get((stream, origin))
+        return _stream_end(self._connection, stream, origin) if end is None else end
+
+    def _trim(self, change: Trim) -> int:
+        bus = self._bus(change.event_bus)
+        low, high = bus << BUS_SHIFT, (bus << BUS_SHIFT) | POSITION_MASK
+        # What was trimmed still counts: positions and sequences are never given out twice.
+        self._connection.execute(Sql.KEEP_LOG_END, (self._log_ends[bus], bus))
+        self._connection.execute(Sql.KEEP_STREAM_ENDS, (low, high))
+        self._connection.execute(Sql.TRIM, (low, high, bus << BUS_SHIFT | change.before_position))
+        return self._connection.changes()
+
+    def _put_document(self, change: PutDocument) -> int:
+        return cast(
+            "int", self._connection.execute(Sql.PUT_DOCUMENT, (change.key, change.value)).get
+        )
+
+    def _delete_document(self, change: DeleteDocument) -> bool:
+        self._connection.execute(Sql.DELETE_DOCUMENT, (change.key,))
+        return self._connection.changes() > 0
+
+    def _move_cursor(self, change: MoveCursor) -> None:
+        self._connection.execute(Sql.MOVE_CURSOR, (change.name, change.position))
+
+    def _put_timer(self, change: PutTimer) -> bool:
+        self._connection.execute(
+            Sql.PUT_TIMER, (change.timers, change.key, change.due, change.body)
+        )
+        return self._connection.changes() > 0
+
+    def _claim(self, change: ClaimTimers) -> list[Timer]:
+        rows = self._connection.execute(
+            Sql.CLAIM, (change.until, change.now, change.timers, change.now, change.limit)
+        )
+        # RETURNING gives no order: put the rows back into that of the claim.
+        claimed = sorted(rows, key=lambda row: (row[5], row[6]))
+        return [Timer(*row[:5]) for row in claimed]
+
+    def _ack(self, change: AckTimer) -> bool:
+        self._connection.execute(
+            Sql.ACK_TIMER, (change.timers, change.key, change.claim, change.claim)
+        )
+        return self._connection.changes() > 0
+
+    def _move_timer(self, change: MoveTimer) -> bool:
+        self._connection.execute(
+            Sql.MOVE_TIMER,
+            (change.due, change.body, change.timers, change.key, change.claim, change.claim),
+        )
+        return self._connection.changes() > 0
+
+    def _drop_timers(self, change: DropTimers) -> int:
+        self._connection.execute(Sql.DROP_TIMERS, (change.timers,))
+        return self._connection.changes()
+
+
+def open_store(path: Path, loop: asyncio.AbstractEventLoop) -> SqliteStore:
+    """Open the store in the file `path`, making it and its folder where they do not exist.
+
+    Raises StoreUnusable, with a sentence that says what to do, where the folder cannot be written,
+    another process has the store open, the file is no store, or a newer Farspan wrote it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock_file = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StoreUnusable(
+            f"The data directory {path.parent} cannot be written: {error.strerror}. "
+            "Choose another with --data, or change its permissions."
+        ) from error
+    try:
+        _lock(lock_file, path)
+        return SqliteStore(path, lock_file, loop)
+    except apsw.Error as error:
+        os.close(lock_file)
+        raise StoreUnusable(
+            f"{path} cannot be opened as a store: {error}. Move it away or choose another --data."
+        ) from error
+    except StoreUnusable:
+        os.close(lock_file)
+        raise
+
+
+def _lock(lock_file: int, path: Path) -> None:
+    """Keep every other process away: two writers would each trust their own idea of the log's end."""
+    try:
+        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.pread(lock_file, 20, 0).decode(errors="replace").strip() or "unknown"
+        raise StoreUnusable(
+            f"The store {path} is in use by process {owner}. "
+            "Stop that one first, or choose another --data."
+        ) from error
+    os.ftruncate(lock_file, 0)
+    os.pwrite(lock_file, str(os.getpid()).encode(), 0)
+
+
+def _connect(path: Path) -> apsw.Connection:
+    """Open the writing connection and bring an empty file to the present format."""
+    connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(5_000)
+    version = connection.pragma("user_version")
+    application_id = connection.pragma("application_id")
+    if version and application_id != APPLICATION_ID:
+        connection.close()
+        raise StoreUnusable(f"{path} is another program's database. Choose another --data.")
+    if version > FORMAT_VERSION:
+        connection.close()
+        raise StoreUnusable(
+            f"The store {path} has format {version}; this Farspan reads up to {FORMAT_VERSION}. "
+            "Nothing was changed. Install the newer Farspan that wrote it."
+        )
+    if not version:
+        connection.pragma("page_size", 8192)
+    connection.pragma("journal_mode", "wal")
+    connection.pragma("synchronous", "FULL")
+    connection.pragma("wal_autocheckpoint", 2_000)
+    connection.pragma("cache_size", -16_384)
+    if not version:
+        with connection:
+            connection.execute(SCHEMA)
+            connection.pragma("application_id", APPLICATION_ID)
+            connection.pragma("user_version", FORMAT_VERSION)
+    return connection
+
+
+def _bus_number(connection: apsw.Connection, name: str) -> int | None:
+    return cast("int | None", connection.execute(Sql.BUS_NUMBER, (name,)).get)
+
+
+def _log_end(connection: apsw.Connection, bus: int) -> int:
+    low, high = bus << BUS_SHIFT, (bus << BUS_SHIFT) | POSITION_MASK
+    kept = connection.execute(Sql.KEPT_LOG_END, (bus,)).get or 0
+    row = connection.execute(Sql.LAST_BATCH, (low, high)).get
+    return kept if row is None else max(kept, (row[0] & POSITION_MASK) + row[1] - 1)
+
+
+def _stream_end(connection: apsw.Connection, stream: str, origin: str) -> int:
+    kept = connection.execute(Sql.KEPT_STREAM_END, (stream, origin)).get or 0
+    row = connection.execute(Sql.LAST_OF_STREAM, (stream, origin)).get
+    return kept if row is None else max(kept, row[0] + row[1] - 1)
+
+
+def _take(
+    rows: Iterable[tuple[object, ...]],
+    event_bus: str | dict[int, str],
+    limit: int,
+    wanted: Callable[[EventBatch], bool],
+) -> list[EventBatch]:
+    """Return the first wanted batches that hold `limit` events together, at least one."""
+    taken: list[EventBatch] = []
+    event_count = 0
+    for key, call, accepted_at, origin, stream, sequence, body in rows:
+        key = cast("int", key)
+        bus = event_bus if isinstance(event_bus, str) else event_bus[key >> BUS_SHIFT]
+        batch = EventBatch(
+            event_bus=bus,
+            call=CallId(cast("bytes", call)),
+            events=_decode_events(cast("bytes", body)),
+            accepted_at=cast("float", accepted_at),
+            origin=cast("str", origin),
+            stream=cast("str | None", stream),
+            sequence=cast("int", sequence),
+            position=key & POSITION_MASK,
+        )
+        if not wanted(batch):
+            continue
+        taken.append(batch)
+        event_count += len(batch.events)
+        if event_count >= limit:
+            break
+    return taken

@@ -1,0 +1,59 @@
+"""The targets' port: what a module that reaches one kind of target promises.
+
+Nothing here does I/O, and no kind of target is named here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from farspan.model.delivery import Delivery, Outcome
+
+NO_RESOURCE = "NO_RESOURCE"  # the target does not exist
+INVALID_JSON = "INVALID_JSON"  # the payload is not what the target takes
+INVALID_PARAMETER = "INVALID_PARAMETER"  # the target refuses the payload
+INTERNAL_ERROR = "INTERNAL_ERROR"  # Farspan itself could not make the attempt
+
+
+class TargetSender(Protocol):
+    """Makes attempts at one kind of target."""
+
+    batch_count_max: int
+    """How many deliveries `send` takes at once."""
+
+    async def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
+        """Attempt each delivery once and return one outcome for each, in the same order.
+
+        Never raises for a target's fault: that is an outcome. A delivery that is delivered means
+        that the target has it durably, as far as the target says so. Sending the same delivery
+        again is allowed and may reach the target twice, unless the kind of target can tell.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A delivery that ended undelivered, with the last attempt's error as EventBridge names it.
+
+    `exhausted_retry_condition` (`MaximumRetryAttempts` or `MaximumEventAgeInSeconds`) and
+    `retry_attempts` are there only where retries were used up.
+    """
+
+    delivery: Delivery
+    error_code: str
+    error_message: str
+    exhausted_retry_condition: str | None = None
+    retry_attempts: int | None = None
+
+
+class DeadLetterSender(Protocol):
+    """Sends dead letters to the queues that their deliveries name."""
+
+    async def send(self, dead_letters: Sequence[DeadLetter]) -> list[Outcome]:
+        """Send each dead letter once and return one outcome for each, in the same order.
+
+        Never raises for the queue's fault. Sending the same dead letter again puts one message.
+        """

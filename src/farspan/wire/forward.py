@@ -1,0 +1,106 @@
+"""A request passed on to another node, as it came.
+
+The signature is checked where the request ends, so every signed header and every byte of the body
+must arrive unchanged. Adds two headers that no SDK signs: which node passed it on, and an
+invocation id where the client sent none, so that a second sending is known as such.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from farspan.endpoints.service import RegionUnreachable
+from farspan.wire.http import Request, Response
+
+FORWARDED_HEADER = "x-farspan-forwarded-by"
+"""Set on a request that a node passed on. Whoever receives it serves it: no request goes round."""
+
+INVOCATION_HEADER = "amz-sdk-invocation-id"
+
+CONNECT_SECONDS_MAX = 1.0
+
+HOP_HEADERS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "expect",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers about one connection (RFC 9110, section 7.6.1), which end here."""
+
+UNAVAILABLE_STATUS = 503
+
+
+class Forwarder:
+    """Sends requests to other nodes over connections that it keeps."""
+
+    def __init__(self, node: str) -> None:
+        self._node = node
+        self._session: aiohttp.ClientSession | None = None
+
+    def session(self) -> aiohttp.ClientSession:
+        """Return the session, opened at first use on the running loop."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS_MAX),
+                auto_decompress=False,
+                trust_env=False,
+                skip_auto_headers=("User-Agent", "Content-Type", "Accept", "Accept-Encoding"),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+    async def forward(
+        self, url: str, request: Request, *, add: Mapping[str, str] | None = None
+    ) -> Response:
+        """Send the request to the node at `url` and return its response.
+
+        Raises RegionUnreachable where the node cannot be connected to or drops the connection.
+        """
+        target = f"{url}{request.path}" + (f"?{request.query}" if request.query else "")
+        headers: CIMultiDict[str] = CIMultiDict(
+            (name, value) for name, value in request.headers.items() if name not in HOP_HEADERS
+        )
+        headers[FORWARDED_HEADER] = self._node
+        headers.update(add or {})
+        try:
+            async with self.session().request(
+                request.method,
+                URL(target, encoded=True),
+                headers=headers,
+                data=request.body or None,
+                allow_redirects=False,
+            ) as reply:
+                body = await reply.read()
+                kept = [
+                    (name, value)
+                    for name, value in reply.headers.items()
+                    if name.lower() not in HOP_HEADERS
+                ]
+        except (aiohttp.ClientError, OSError) as error:
+            raise RegionUnreachable(f"{url} {_reason(error)}") from error
+        return Response(status=reply.status, headers=kept, body=body)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            await asyncio.sleep(0)  # noqa: TID251 - lets the transports close, waits for no time
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"cannot be connected to ({error.os_error.strerror or error.os_error})"
+    return f"dropped the connection ({type(error).__name__})"

@@ -1,0 +1,34 @@
+"""An HTTP request and response as values, so that codecs and signatures need no server.
+
+Nothing here may do I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request as it came, its body whole.
+
+    `path` and `query` are as sent, still percent-encoded. `headers` holds every header once under
+    its lower-case name; a repeated one is joined with ", " and named in `repeated_headers`.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str]
+    body: bytes = b""
+    repeated_headers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """One response, ready to be sent."""
+
+    status: int = 200
+    headers: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    body: bytes = b""

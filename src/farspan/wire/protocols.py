@@ -1,0 +1,153 @@
+"""One door for the server: which call is this request, what are its parameters, how to answer.
+
+Chooses among the codecs and knows no operation by name. It must never raise anything but
+`AwsError` for what a caller sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from farspan.errors import AwsError, UnknownOperationException
+from farspan.wire import json_codec, query, rest_xml, spec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from farspan.wire.http import Request, Response
+    from farspan.wire.spec import Operation, Service
+
+_ACTION_LENGTH_MAX: Final = 128  # longer than any operation's name; caps what messages echo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What a request asks for, as far as it can be told without its parameters.
+
+    `service` is None when no service could be made out; `action` is the operation's name as
+    sent, whether it exists or not. `path_parameters` are those a REST path holds, decoded.
+    """
+
+    service: Service | None
+    action: str
+    path_parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def operation(self) -> Operation:
+        """The operation. Raises UnknownOperationException when there is no such one."""
+        found = None if self.service is None else self.service.operations.get(self.action)
+        if found is None:
+            raise UnknownOperationException(self._unknown())
+        return found
+
+    def _unknown(self) -> str:
+        if self.service is None:
+            named = f" '{self.action}'" if self.action else ""
+            return f"No service of this endpoint knows the requested operation{named}."
+        return f"The operation '{self.action}' is not known to {self.service.name}."
+
+
+def identify(request: Request) -> Call:
+    """Tell which call a request is. Never raises: `Call.operation` and `decode` do.
+
+    The header `X-Amz-Target` names a JSON operation (`AWSEvents.PutEvents`), a path under
+    Route 53's API version a REST-XML one, a form with Action and Version one of the query
+    protocol. In this order, because SQS clients send JSON to a queue's own path.
+    """
+    target = request.headers.get("x-amz-target")
+    if target is not None:
+        known = _targets().get(target) if request.method == "POST" else None
+        return known or _unknown_target(target)
+    route53 = spec.service("route53")
+    if request.path.startswith(f"/{route53.api_version}/"):
+        return _rest_call(route53, request)
+    return _form_call(request)
+
+
+def decode(call: Call, request: Request) -> dict[str, Any]:
+    """Return the call's parameters by the model's names, checked for type, not for constraints.
+
+    Raises UnknownOperationException, or the protocol's error for a body it cannot read:
+    SerializationException for JSON, InvalidInput for Route 53, ValidationException for forms.
+    """
+    operation = call.operation
+    match _service(call).protocol:
+        case "json":
+            return json_codec.decode_input(operation, request.body)
+        case "rest-xml":
+            return rest_xml.decode_input(operation, request, call.path_parameters)
+        case _:
+            return query.decode_input(operation, request)
+
+
+def encode(call: Call, result: Mapping[str, Any], request_id: str) -> Response:
+    """Return the response to a call that succeeded.
+
+    Raises KeyError for members that the model does not have.
+    """
+    service = _service(call)
+    match service.protocol:
+        case "json":
+            return json_codec.encode_response(service, call.operation, result, request_id)
+        case "rest-xml":
+            return rest_xml.encode_response(service, call.operation, result, request_id)
+        case _:
+            return query.encode_response(service, call.operation, result, request_id)
+
+
+def encode_error(call: Call | None, error: AwsError, request_id: str) -> Response:
+    """Return the response to a call that failed, in the protocol of its service.
+
+    A call whose service is not known, or None, is answered as EventBridge would.
+    """
+    service = _service(call)
+    match service.protocol:
+        case "json":
+            return json_codec.encode_error(service, error, request_id)
+        case _:
+            return rest_xml.encode_error(service, error, request_id)
+
+
+def _service(call: Call | None) -> Service:
+    if call is None or call.service is None:
+        return spec.service("events")
+    return call.service
+
+
+@cache
+def _targets() -> Mapping[str, Call]:
+    """Every JSON operation by its X-Amz-Target. They are all POSTs."""
+    services = (spec.service(name) for name in ("events", "sqs"))
+    return {
+        f"{service.target_prefix}.{name}": Call(service=service, action=name)
+        for service in services
+        for name in service.operations
+    }
+
+
+def _unknown_target(target: str) -> Call:
+    prefix, _, action = target.partition(".")
+    for name in ("events", "sqs"):
+        service = spec.service(name)
+        if prefix == service.target_prefix and action not in service.operations:
+            return Call(service=service, action=action[:_ACTION_LENGTH_MAX])
+    return Call(service=None, action=target[:_ACTION_LENGTH_MAX])
+
+
+def _rest_call(service: Service, request: Request) -> Call:
+    matched = rest_xml.match(service, request.method, request.path)
+    if matched is None:
+        action = f"{request.method} {request.path}"[:_ACTION_LENGTH_MAX]
+        return Call(service=service, action=action)
+    operation, path_parameters = matched
+    return Call(service=service, action=operation.name, path_parameters=path_parameters)
+
+
+def _form_call(request: Request) -> Call:
+    fields = query.form_fields(request)
+    action = fields.get("Action", "")[:_ACTION_LENGTH_MAX]
+    sts = spec.service("sts")
+    known = action and fields.get("Version") == sts.api_version
+    return Call(service=sts if known else None, action=action)

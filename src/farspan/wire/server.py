@@ -1,0 +1,301 @@
+"""A node's one door: every request comes here, is told apart, and is served or passed on.
+
+One URL serves every Region and every service. The Region comes from the signature's scope, the
+endpoint from the body, the service from the target, the path or the form (see `protocols`). An
+edge has no Region of its own, and passes on whatever it is not asked about itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from farspan.catalog.federation import PeerReport
+from farspan.catalog.service import CatalogService
+from farspan.clock import IdSource
+from farspan.config import Config, NodeConfig
+from farspan.control.plane import ControlPlane, perform
+from farspan.control.registry import OPERATIONS
+from farspan.endpoints.service import RegionUnreachable, RoutingService
+from farspan.errors import (
+    AwsError,
+    InternalException,
+    InvalidInput,
+    ResourceNotFoundException,
+    ServiceUnavailableException,
+    UnknownOperationException,
+    ValidationException,
+)
+from farspan.ingest.service import IngestService, PutEventsCall
+from farspan.model.endpoint import Endpoint
+from farspan.replication.service import ReplicationService
+from farspan.replication.stream import StreamRequest
+from farspan.store.base import StoreError
+from farspan.wire import protocols
+from farspan.wire.access import Access
+from farspan.wire.forward import (
+    FORWARDED_HEADER,
+    INVOCATION_HEADER,
+    UNAVAILABLE_STATUS,
+    Forwarder,
+)
+from farspan.wire.http import Request, Response
+from farspan.wire.peers import REPORT_PATH, STREAM_PATH
+from farspan.wire.protocols import Call
+from farspan.wire.put_events import TARGET, decode_put_events, endpoint_id_in
+from farspan.wire.validate import check
+
+STATUS_PATH = "/_farspan/status"
+LIVENESS_PATH = "/healthz"
+INGEST_HEALTH_PATH = "/health/ingest"
+
+REGION_HEADER = "x-farspan-region"
+"""Which Region served a request: for people and drills, no SDK reads it."""
+
+JSON = ("Content-Type", "application/json")
+AMZ_JSON = ("Content-Type", "application/x-amz-json-1.1")
+GLOBAL_SERVICES = frozenset({"route53", "sts"})
+"""Services without Regions: any Region's node serves them."""
+
+log = logging.getLogger("farspan.wire")
+_pack = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionServices:
+    """What only a Region's node has."""
+
+    region: str
+    plane: ControlPlane
+    ingest: IngestService
+    replication: ReplicationService
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeServices:
+    """What a node serves with. `own` is None on an edge."""
+
+    node: NodeConfig
+    config: Config
+    ids: IdSource
+    access: Access
+    catalog: CatalogService
+    routing: RoutingService
+    forwarder: Forwarder
+    report: Callable[[], PeerReport]
+    status: Callable[[], Mapping[str, Any]]
+    own: RegionServices | None
+
+
+class Server:
+    """Answers requests. Never raises for what a caller sent."""
+
+    def __init__(self, services: NodeServices) -> None:
+        self._services = services
+        self._own = services.own
+
+    async def answer(self, request: Request) -> Response:
+        """Return the response to a request."""
+        call: Call | None = None
+        try:
+            own_page = await self._page(request)
+            if own_page is not None:
+                return own_page
+            if request.headers.get("x-amz-target") == TARGET:
+                call = protocols.identify(request)
+                return await self._put_events(request)
+            call = protocols.identify(request)
+            return await self._operation(request, call)
+        except AwsError as error:
+            return protocols.encode_error(call, error, self._services.ids.uuid())
+        except Exception:
+            request_id = self._services.ids.uuid()
+            log.exception("request failed request_id=%s", request_id)
+            internal = InternalException(
+                f"Something went wrong in node {self._services.node.name}. "
+                f"Its log tells more under request id {request_id}."
+            )
+            return protocols.encode_error(call, internal, request_id)
+
+    # --- the node's own pages -------------------------------------------------------------
+
+    async def _page(self, request: Request) -> Response | None:
+        path = request.path
+        if path == LIVENESS_PATH:
+            return _json({"status": "ok", "node": self._services.node.name})
+        if path == INGEST_HEALTH_PATH:
+            return await self._ingest_health()
+        if path == REPORT_PATH:
+            self._services.access.check_peer(request)
+            return Response(body=_pack(self._services.report()))
+        if path == STREAM_PATH:
+            self._services.access.check_peer(request)
+            return await self._stream(request)
+        if path == STATUS_PATH:
+            self._services.access.check_observer(request)
+            return _json(self._services.status())
+        return None
+
+    async def _ingest_health(self) -> Response:
+        if self._own is None:
+            return _json({"status": "no ingest here: this node is an edge"}, status=404)
+        try:
+            seconds = await self._own.ingest.canary()
+        except (StoreError, TimeoutError) as error:
+            reason = str(error) or "a durable append took longer than 250 ms"
+            return _json({"status": "unhealthy", "reason": reason}, status=UNAVAILABLE_STATUS)
+        return _json({"status": "ok", "append_ms": round(seconds * 1_000, 3)})
+
+    async def _stream(self, request: Request) -> Response:
+        if self._own is None:
+            raise ValidationException("This node is an edge: it has no streams.")
+        try:
+            asked = msgspec.msgpack.decode(request.body, type=StreamRequest)
+        except msgspec.MsgspecError as error:
+            raise ValidationException(f"The stream request is not valid: {error}.") from error
+        return Response(body=_pack(await self._own.replication.serve(asked)))
+
+    # --- PutEvents ------------------------------------------------------------------------
+
+    async def _put_events(self, request: Request) -> Response:
+        endpoint_id = endpoint_id_in(request.body)
+        if endpoint_id is None:
+            region = self._regional(request)
+            if self._own is not None and region == self._own.region:
+                return await self._put_here(request, None)
+            return await self._pass_on(request, region)
+        endpoint = self._services.catalog.endpoint(endpoint_id)
+        if endpoint is None or not endpoint.in_use:
+            if self._own is not None:
+                decode_put_events(request.body)  # a malformed id has AWS's own words
+            raise ResourceNotFoundException(f"Endpoint {endpoint_id} does not exist.")
+        if self._own is not None and FORWARDED_HEADER in request.headers:
+            return await self._put_here(request, endpoint)
+        add: dict[str, str] = {}
+        if INVOCATION_HEADER not in request.headers:
+            # So that a second sending of this request is known as such.
+            add[INVOCATION_HEADER] = self._services.ids.uuid()
+
+        async def send(region: str) -> Response:
+            if self._own is not None and region == self._own.region:
+                return await self._put_here(request, endpoint)
+            return await self._send(request, region, add)
+
+        return await self._services.routing.carry(endpoint, send)
+
+    async def _put_here(self, request: Request, endpoint: Endpoint | None) -> Response:
+        own = self._own
+        assert own is not None, "only a Region's node takes events"
+        caller = self._services.access.caller(request, service="events", region=own.region)
+        if endpoint is not None and (
+            endpoint.account != caller.account or own.region not in endpoint.regions
+        ):
+            raise ResourceNotFoundException(f"Endpoint {endpoint.endpoint_id} does not exist.")
+        body = await own.ingest.put_events(
+            PutEventsCall(
+                account=caller.account,
+                access_key_id=caller.access_key_id,
+                request=decode_put_events(request.body),
+                body_sha256=hashlib.sha256(request.body).digest(),
+                invocation_id=request.headers.get(INVOCATION_HEADER),
+                endpoint=endpoint,
+            )
+        )
+        headers = (
+            AMZ_JSON,
+            ("x-amzn-RequestId", self._services.ids.uuid()),
+            (REGION_HEADER, own.region),
+        )
+        return Response(headers=headers, body=body)
+
+    # --- every other operation ------------------------------------------------------------
+
+    async def _operation(self, request: Request, call: Call) -> Response:
+        operation = call.operation
+        service = call.service
+        assert service is not None, "an operation has a service"
+        region = self._region_for(request, call)
+        if self._own is None or region != self._own.region:
+            return await self._pass_on(request, region)
+        scope = None if service.name in GLOBAL_SERVICES else region
+        caller = self._services.access.caller(request, service=service.signing_name, region=scope)
+        if (service.name, operation.name) not in OPERATIONS:
+            raise UnknownOperationException(
+                f"Farspan does not have the operation {service.name}:{operation.name} yet."
+            )
+        params = protocols.decode(call, request)
+        try:
+            check(operation, params)
+        except ValidationException as error:
+            raise InvalidInput(error.message) if service.name == "route53" else error from None
+        try:
+            result = await perform(self._own.plane, caller, service.name, operation.name, params)
+        except StoreError as error:
+            raise ServiceUnavailableException(
+                f"Region {region} cannot store this now: {error}"
+            ) from error
+        return protocols.encode(call, result, self._services.ids.uuid())
+
+    def _region_for(self, request: Request, call: Call) -> str:
+        assert call.service is not None, "an operation has a service"
+        if call.service.name not in GLOBAL_SERVICES:
+            return self._regional(request)
+        if call.action in ("UpdateHealthCheck", "DeleteHealthCheck"):
+            health_check_id = call.path_parameters.get("HealthCheckId", "")
+            owner = self._services.catalog.owner_of_health_check(health_check_id)
+            if owner is not None:
+                return owner
+        if self._own is not None:
+            return self._own.region
+        heard = [r for r in self._services.config.regions if self._services.catalog.report_of(r)]
+        return (heard or list(self._services.config.regions))[0]
+
+    def _regional(self, request: Request) -> str:
+        """Return the Region that a request's signature is for.
+
+        Raises ValidationException where this deployment has no such Region.
+        """
+        regions = self._services.config.regions
+        authorization = self._services.access.claimed(request)
+        region = authorization.region if authorization else None
+        if region is None:
+            return self._own.region if self._own else regions[0]
+        if region not in regions:
+            raise ValidationException(
+                f"Region {region} is none of this deployment ({', '.join(regions)}). "
+                "Use one of these, or add it to the configuration."
+            )
+        return region
+
+    async def _pass_on(self, request: Request, region: str) -> Response:
+        node = self._services.config.node_of(region)
+        if node is None or FORWARDED_HEADER in request.headers:
+            raise ServiceUnavailableException(
+                f"Node {self._services.node.name} does not serve Region {region}, although "
+                "another node says so. Give all nodes the same configuration."
+            )
+        try:
+            return await self._services.forwarder.forward(node.url, request)
+        except RegionUnreachable as error:
+            raise ServiceUnavailableException(
+                f"Region {region} cannot be reached from node {self._services.node.name}: {error}. "
+                f"Start it with `farspan serve --region {region}`, or try again."
+            ) from error
+
+    async def _send(self, request: Request, region: str, add: Mapping[str, str]) -> Response:
+        node = self._services.config.node_of(region)
+        if node is None:
+            raise RegionUnreachable("no node of this deployment")
+        response = await self._services.forwarder.forward(node.url, request, add=add)
+        if response.status == UNAVAILABLE_STATUS:
+            raise RegionUnreachable(f"{node.url} answered that it cannot store events now")
+        return response
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(status=status, headers=(JSON,), body=msgspec.json.encode(value) + b"\n")

@@ -1,0 +1,296 @@
+"""Many rules at once: each rule's answer is its own, whatever else is in the matcher."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import json
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from farspan.errors import InvalidEventPatternException
+from farspan.pattern import Matcher, compile_pattern
+from farspan.pattern.consistency import EventLeaves
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Json = Any
+
+
+# --- the oracle: the rules of the language once more, with no thought for speed ---------------
+
+
+def oracle_matches(pattern: Json, event: Json) -> bool:
+    """Tell whether `event` matches `pattern`, by trying everything."""
+    event = json.loads(json.dumps(event), parse_float=Decimal, parse_int=Decimal)
+    leaves = list(flatten(event, (), {}, itertools.count()))
+    return any(search(sorted(rule.items()), leaves, {}) for rule in expand([{}], pattern, ""))
+
+
+def flatten(
+    value: Json, path: tuple[str, ...], place: dict[int, int], ids: Iterator[int]
+) -> Iterator[tuple[str, Json, dict[int, int]]]:
+    """Yield path, scalar and place of each leaf."""
+    if isinstance(value, dict):
+        for name, below in value.items():
+            yield from flatten(below, (*path, name), place, ids)
+    elif isinstance(value, list):
+        array = next(ids)
+        for index, below in enumerate(value):
+            inside = {**place, array: index} if isinstance(below, dict | list) else place
+            yield from flatten(below, path, inside, ids)
+    else:
+        yield ".".join(path), value, place
+
+
+def expand(rules: list[Json], pattern: Json, above: str) -> list[Json]:
+    """Return the sub-rules; the later of two clauses for one path wins."""
+    for name, below in pattern.items():
+        if name == "$or":
+            rules = [rule for branch in below for rule in expand(rules, branch, above)]
+        elif isinstance(below, dict):
+            rules = expand(rules, below, f"{above}{name}.")
+        else:
+            rules = [{**rule, f"{above}{name}": below} for rule in rules]
+    return rules
+
+
+def search(clauses: Json, leaves: Json, chosen: dict[int, int]) -> bool:
+    """Try every leaf for the first clause, then the rest under the elements that fixes."""
+    if not clauses:
+        return True
+    (path, tests), *rest = clauses
+    here = [
+        (value, place)
+        for leaf, value, place in leaves
+        if leaf == path and all(chosen.get(array, index) == index for array, index in place.items())
+    ]
+    if {"exists": False} in tests and not here and search(rest, leaves, chosen):
+        return True
+    return any(
+        search(rest, leaves, {**chosen, **place})
+        for value, place in here
+        if any(holds(test, value) for test in tests)
+    )
+
+
+def holds(test: Json, value: Json) -> bool:
+    """Tell whether one alternative holds for one scalar."""
+    if not isinstance(test, dict):
+        kinds = (isinstance(value, bool), isinstance(value, Decimal), isinstance(value, str))
+        number = isinstance(test, int | float) and not isinstance(test, bool)
+        return kinds == (isinstance(test, bool), number, isinstance(test, str)) and value == test
+    ((name, operand),) = test.items()
+    if name == "exists":
+        return bool(operand)
+    if name == "anything-but":
+        return not any(holds(one, value) for one in excluded(operand))
+    if name == "numeric":
+        signs = {"<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__", "=": "__eq__"}
+        pairs = zip(operand[::2], operand[1::2], strict=True)
+        return isinstance(value, Decimal) and all(
+            getattr(value, signs[sign])(bound) for sign, bound in pairs
+        )
+    return isinstance(value, str) and holds_for_text(name, operand, value)
+
+
+def excluded(operand: Json) -> list[Json]:
+    """Return what `anything-but` excludes, as alternatives."""
+    if not isinstance(operand, dict):
+        return operand if isinstance(operand, list) else [operand]
+    ((name, texts),) = operand.items()
+    return [{name: text} for text in (texts if isinstance(texts, list) else [texts])]
+
+
+def holds_for_text(name: str, operand: Json, value: str) -> bool:
+    """Tell whether a string operator holds."""
+    if isinstance(operand, dict):
+        return holds_for_text(name, operand["equals-ignore-case"].lower(), value.lower())
+    if name == "cidr":
+        network = ipaddress.ip_network(operand, strict=False)
+        return value.count(".") == 3 and ipaddress.ip_address(value) in network
+    expressions = {
+        "prefix": re.escape(operand) + ".*",
+        "suffix": ".*" + re.escape(operand),
+        "equals-ignore-case": "(?i)" + re.escape(operand),
+        "wildcard": ".*".join(re.escape(part) for part in operand.split("*")),
+    }
+    return re.fullmatch(expressions[name], value, re.DOTALL) is not None
+
+
+# --- what is generated: few names and values, so that much coincides --------------------------
+
+NAMES = st.sampled_from(["a", "b", "c", "a.b", "b.c"])
+TEXTS = st.sampled_from(["", "x", "y", "xy", "yx", "XY", "xyx"])
+ADDRESSES = st.sampled_from(["10.0.0.1", "10.0.1.1", "11.0.0.1"])
+NUMBERS = st.sampled_from([-1, 0, 1, 2, 2.5, 3])
+SCALARS = TEXTS | ADDRESSES | NUMBERS | st.booleans() | st.none()
+EVENTS = st.dictionaries(
+    NAMES,
+    st.recursive(
+        SCALARS,
+        lambda below: st.lists(below, max_size=3) | st.dictionaries(NAMES, below, max_size=3),
+        max_leaves=12,
+    ),
+    max_size=4,
+)
+WILDCARDS = st.sampled_from(["*", "x*", "*x", "x*x", "*y*", "xy"])
+NONEMPTY = TEXTS.filter(bool)
+FOLDED = st.fixed_dictionaries({"equals-ignore-case": TEXTS})
+EXCLUDED = st.one_of(
+    TEXTS,
+    NUMBERS,
+    st.lists(TEXTS, min_size=1, max_size=3),
+    st.lists(NUMBERS, min_size=1, max_size=3),
+    *(
+        st.fixed_dictionaries({name: texts | st.lists(texts, min_size=1, max_size=2)})
+        for name, texts in (
+            ("prefix", NONEMPTY),
+            ("suffix", NONEMPTY),
+            ("equals-ignore-case", TEXTS),
+            ("wildcard", WILDCARDS),
+        )
+    ),
+)
+RANGES = st.sampled_from(
+    [["=", 2], ["<", 2], ["<=", 2], [">", 0], [">=", 1], [">", 0, "<=", 2.5], [">=", -1, "<", 1]]
+)
+ALTERNATIVES = st.lists(
+    st.one_of(
+        SCALARS,
+        st.fixed_dictionaries({"prefix": TEXTS | FOLDED}),
+        st.fixed_dictionaries({"suffix": TEXTS | FOLDED}),
+        FOLDED,
+        st.fixed_dictionaries({"wildcard": WILDCARDS}),
+        st.fixed_dictionaries({"exists": st.booleans()}),
+        st.fixed_dictionaries({"numeric": RANGES}),
+        st.fixed_dictionaries({"cidr": st.sampled_from(["10.0.0.0/24", "10.0.0.0/8"])}),
+        st.fixed_dictionaries({"anything-but": EXCLUDED}),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+def objects(fields: Json) -> Json:
+    """Return a strategy for small pattern objects over `fields`, with a `$or` now and then."""
+    plain = st.dictionaries(NAMES, fields, min_size=1, max_size=2)
+    either = st.fixed_dictionaries({"$or": st.lists(plain, min_size=2, max_size=2)})
+    return plain | either | st.tuples(plain, either).map(lambda pair: {**pair[0], **pair[1]})
+
+
+PATTERNS = objects(ALTERNATIVES | objects(ALTERNATIVES))
+BROKEN_OFF = st.tuples(PATTERNS.map(json.dumps), st.integers(0, 200)).map(
+    lambda pair: pair[0][: pair[1]]
+)
+
+
+@settings(deadline=None)
+@given(st.lists(PATTERNS, min_size=1, max_size=6), st.lists(EVENTS, min_size=1, max_size=4))
+def test_matcher_agrees_with_the_oracle(patterns: list[Json], events: list[Json]) -> None:
+    """Rule by rule, the matcher and a single pattern answer as the naive reading does."""
+    compiled = [compile_pattern(json.dumps(pattern)) for pattern in patterns]
+    matcher: Matcher[int] = Matcher()
+    for key, pattern in enumerate(compiled):
+        matcher.add(key, pattern)
+    for event in events:
+        expected = [key for key, pattern in enumerate(patterns) if oracle_matches(pattern, event)]
+        encoded = json.dumps(event).encode()
+
+        assert expected == matcher.match(encoded)
+        assert expected == [key for key, pattern in enumerate(compiled) if pattern.matches(encoded)]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.none() | PATTERNS), max_size=12),
+    EVENTS,
+)
+def test_a_history_of_changes_leaves_no_trace(history: list[tuple[int, Json]], event: Json) -> None:
+    """After adds, replacements and removals only the present rules count, and nothing is left."""
+    matcher: Matcher[int] = Matcher()
+    present: dict[int, Json] = {}
+    for key, pattern in history:
+        present.pop(key, None)
+        if pattern is None:
+            matcher.remove(key)
+        else:
+            matcher.add(key, compile_pattern(json.dumps(pattern)))
+            present[key] = pattern
+    expected = [key for key, pattern in present.items() if oracle_matches(pattern, event)]
+
+    assert expected == matcher.match(json.dumps(event).encode())
+    assert len(present) == len(matcher)
+
+    for key in present:
+        matcher.remove(key)
+
+    assert not matcher._index
+    assert not matcher._residue
+    assert not matcher._paths._root.relatives
+
+
+@settings(deadline=None)
+@given(st.text(max_size=60) | BROKEN_OFF)
+def test_any_text_compiles_or_is_refused(text: str) -> None:
+    """Garbage and broken-off patterns end in a pattern or in the documented error."""
+    try:
+        kept = compile_pattern(text).text
+    except InvalidEventPatternException:
+        kept = text
+
+    assert text == kept
+
+
+@pytest.mark.parametrize(
+    ("pattern", "event"),
+    [
+        ({"source": ["s7"], "kind": ["k"]}, {"source": "s7", "kind": "k"}),
+        ({"detail": {"id": ["i7"]}}, {"detail": {"id": "i7"}}),
+    ],
+    ids=["envelope", "detail"],
+)
+def test_only_rules_that_wait_for_a_value_are_tried(pattern: Json, event: Json) -> None:
+    """Cost does not grow with rules that wait for other values."""
+    matcher: Matcher[int] = Matcher()
+    for number in range(500):
+        text = json.dumps(pattern).replace("7", str(number))
+        matcher.add(number, compile_pattern(text))
+    leaves = matcher._paths.leaves_of(json.dumps(event).encode())
+
+    assert leaves is not None
+
+    assert len(list(matcher._eligible(EventLeaves(leaves)))) <= 2
+    assert matcher.match(json.dumps(event).encode()) == [7]
+
+
+def test_removing_an_unknown_key_is_no_error() -> None:
+    """Removal is idempotent."""
+    matcher: Matcher[str] = Matcher()
+    matcher.remove("nobody")
+
+    assert len(matcher) == 0
+
+
+def test_a_replaced_rule_counts_as_the_newest() -> None:
+    """Keys come oldest first, and adding a key again makes it new."""
+    matcher: Matcher[str] = Matcher()
+    anything = compile_pattern('{"a": [{"exists": true}]}')
+    for key in ("x", "y", "x"):
+        matcher.add(key, anything)
+
+    assert matcher.match(b'{"a": 1}') == ["y", "x"]
+
+
+def test_a_matcher_answers_nothing_to_what_is_no_object() -> None:
+    """An event that is no JSON object matches no rule."""
+    matcher: Matcher[str] = Matcher()
+    matcher.add("x", compile_pattern('{"a": [{"exists": false}]}'))
+
+    assert matcher.match(b"[]") == []
