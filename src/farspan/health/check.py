@@ -70,15 +70,11 @@ def step(state: CheckState, probe_result: ProbeResult, threshold: int) -> CheckS
     assert threshold >= 1, f"a threshold of {threshold} flips on nothing"
     seen = Status.HEALTHY if probe_result.healthy else Status.UNHEALTHY
     reached = state.contrary + 1 >= threshold
-    match MOVES[state.status, seen, reached]:
-        case Move.SETTLE:
-            return CheckState(status=state.status, settled=True)
-        case Move.COUNT:
-            return CheckState(
-                status=state.status, contrary=state.contrary + 1, settled=state.settled
-            )
-        case Move.FLIP:
-            return CheckState(status=OPPOSITE[state.status], settled=True)
+    move = MOVES[state.status, seen, reached]
+    if move is Move.COUNT:
+        return CheckState(status=state.status, contrary=state.contrary + 1, settled=state.settled)
+    flips = move is Move.FLIP
+    return CheckState(status=OPPOSITE[state.status] if flips else state.status, settled=True)
 
 
 def renewed(state: CheckState) -> CheckState:

@@ -79,7 +79,9 @@ class Prober:
 
     async def probe(self, check: HealthCheck, timeouts: Timeouts) -> ProbeResult:
         """Look once. Raises ProberFault only where this node could not look at all."""
-        address = check.ip_address or await self._resolve(check, timeouts)
+        address = check.ip_address
+        if address is None:
+            address = await self._resolve(check, timeouts)
         if address is None:
             name = check.fully_qualified_domain_name
             return ProbeResult(False, DNS_FAILED.format(name=name))
@@ -109,11 +111,10 @@ class Prober:
             family=socket.AF_INET,
             type=socket.SOCK_STREAM,
         )
-        loop = asyncio.get_running_loop()
+        looking_up = asyncio.get_running_loop().run_in_executor(self._resolver, look_up)
         try:
-            async with asyncio.timeout(timeouts.connect):
-                found = await loop.run_in_executor(self._resolver, look_up)
-        except (TimeoutError, OSError, UnicodeError):
+            found = await asyncio.wait_for(looking_up, timeouts.connect)
+        except (OSError, UnicodeError):  # TimeoutError is an OSError
             return None
         return str(found[0][4][0])
 
@@ -212,5 +213,5 @@ def _unreachable(error: OSError, address: str) -> ProbeResult:
     """Return the result of a failed connection. Raises ProberFault where the fault is our own."""
     if error.errno in OWN_FAULTS:
         raise ProberFault(f"no probe of {address} was possible: {error.strerror}") from error
-    reason = CONNECTION_ERRORS.get(error.errno or 0, "The endpoint cannot be reached")
+    reason = CONNECTION_ERRORS.get(error.errno or 0, "The connection failed")
     return ProbeResult(False, f"Failure: Resolved IP: {address}. {reason}")

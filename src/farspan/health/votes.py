@@ -40,6 +40,7 @@ VERDICT_OF: dict[Status, Verdict] = {
     Status.HEALTHY: Verdict.HEALTHY,
     Status.UNHEALTHY: Verdict.UNHEALTHY,
 }
+STATUS_OF: dict[Verdict, Status] = {verdict: status for status, verdict in VERDICT_OF.items()}
 
 
 def fresh_seconds(interval: float) -> float:
@@ -94,10 +95,6 @@ def judge(check: HealthCheck | None, votes: Iterable[Status], observer_count: in
         return Verdict.UNKNOWN
     if check.disabled:
         return VERDICT_OF[final_status(check, Status.HEALTHY)]
-    match tally(votes, observer_count):
-        case Verdict.HEALTHY:
-            return VERDICT_OF[final_status(check, Status.HEALTHY)]
-        case Verdict.UNHEALTHY:
-            return VERDICT_OF[final_status(check, Status.UNHEALTHY)]
-        case Verdict.UNKNOWN:
-            return Verdict.UNKNOWN
+    verdict = tally(votes, observer_count)
+    measured = STATUS_OF.get(verdict)
+    return verdict if measured is None else VERDICT_OF[final_status(check, measured)]

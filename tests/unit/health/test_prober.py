@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 
@@ -179,6 +180,19 @@ async def test_a_name_that_does_not_resolve(
 
     assert not result.healthy
     assert result.report.startswith("Failure: DNS resolution failed.")
+
+
+async def test_a_name_server_that_does_not_answer(
+    prober: Prober, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look-up may take as long as a connection, and no longer."""
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **named: answered.wait(5))
+    named = check(ip_address=None, fully_qualified_domain_name="slow.example")
+    result = await prober.probe(named, Timeouts(connect=0.03, response=5.0))
+    answered.set()
+
+    assert result.report == "Failure: DNS resolution failed. Name: slow.example"
 
 
 @pytest.mark.parametrize("check_type", HealthCheckType)

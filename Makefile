@@ -1,0 +1,57 @@
+# Two commands set everything up on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SEED ?= 1
+
+.PHONY: all demo up test check lint types contracts unit system sim bench lock clean
+
+all: check
+
+# The demo and the tests use one environment, installed from the lock file, hashes checked.
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+demo: $(STAMP) ## a Region dies in mid-stream, and every event is counted
+	$(BIN)/farspan demo $(ARGS)
+
+up: $(STAMP) ## two Regions and an edge on this machine, until Ctrl-C
+	$(BIN)/farspan up $(ARGS)
+
+test: $(STAMP) lint types contracts ## everything that CI runs
+	$(BIN)/pytest -q
+
+check: $(STAMP) lint types contracts unit ## what to run before each commit
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+contracts: $(STAMP)
+	$(BIN)/lint-imports --no-cache
+
+unit: $(STAMP)
+	$(BIN)/pytest -q tests/unit tests/conformance tests/scenarios tests/simulation tests/test_*.py
+
+system: $(STAMP) ## real processes, real faults
+	$(BIN)/pytest -q tests/system
+
+sim: $(STAMP) ## one simulated history, narrated: make sim SEED=7
+	$(BIN)/python tests/simulation/run.py $(SEED)
+
+bench: $(STAMP) ## measures and writes bench/results/<date>-<commit>.json
+	$(BIN)/python bench/run.py $(ARGS)
+
+lock: ## renew requirements.lock from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --extra demo --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
