@@ -75,7 +75,7 @@ class RoutingService:
         self._copy = copy_directory / COPY_FILE_NAME if copy_directory else None
         self._routings: dict[str, Routing] = {}
         self._history: dict[str, deque[RouteChange]] = {}
-        self._under_way: dict[str, set[asyncio.Timeout]] = {}
+        self._under_way: dict[str, dict[asyncio.Timeout, str]] = {}
         self._saved = self._load_copy()
         self._task: asyncio.Task[None] | None = None
 
@@ -85,7 +85,10 @@ class RoutingService:
 
     async def _tick(self) -> None:
         while True:
-            self.look()
+            try:
+                self.look()
+            except Exception:
+                log.exception("endpoints could not be looked at")
             await self._clock.sleep(TICK_SECONDS)
 
     def look(self) -> None:
@@ -150,10 +153,18 @@ class RoutingService:
             routing.reason,
         )
         self._save_copy()
-        if routing.route is not former.route:
-            for scope in self._under_way.get(endpoint.endpoint_id, ()):
-                if not scope.expired():
-                    scope.reschedule(0)
+        if routing.route is not former.route and routing.route is Route.SECONDARY:
+            self._release(endpoint)
+
+    def _release(self, endpoint: Endpoint) -> None:
+        """Take back the requests that hang in the primary Region, which was voted unhealthy.
+
+        Those under way in the secondary Region stay there, on the way back too: nothing was said
+        against it, and one that failed over in-band must not be sent where it was refused.
+        """
+        for scope, region in self._under_way.get(endpoint.endpoint_id, {}).items():
+            if region == endpoint.primary_region and not scope.expired():
+                scope.reschedule(0)
 
     # --- carrying a request ---------------------------------------------------------------
 
@@ -188,14 +199,14 @@ class RoutingService:
     async def _send_unless_moved(
         self, endpoint: Endpoint, region: str, send: Callable[[str], Awaitable[T]]
     ) -> T:
-        under_way = self._under_way.setdefault(endpoint.endpoint_id, set())
+        under_way = self._under_way.setdefault(endpoint.endpoint_id, {})
         try:
             async with asyncio.timeout(None) as scope:
-                under_way.add(scope)
+                under_way[scope] = region
                 try:
                     return await send(region)
                 finally:
-                    under_way.discard(scope)
+                    del under_way[scope]
         except TimeoutError as error:
             if not scope.expired():
                 raise
@@ -219,13 +230,14 @@ class RoutingService:
     def _save_copy(self) -> None:
         if self._copy is None:
             return
-        routes = {
+        # An endpoint that nobody has asked for since the start keeps what was saved of it.
+        self._saved |= {
             endpoint_id: _SavedRoute(state=routing.state, generation=routing.generation)
             for endpoint_id, routing in self._routings.items()
         }
         beside = self._copy.with_suffix(".new")
         try:
-            beside.write_bytes(msgspec.json.encode(routes))
+            beside.write_bytes(msgspec.json.encode(self._saved))
             beside.replace(self._copy)
         except OSError as error:
             log.warning("routes copy not written file=%s error=%s", self._copy, error)

@@ -21,6 +21,8 @@ from farspan.replication.stream import (
     StreamGap,
     StreamReply,
     StreamRequest,
+    StreamUnknown,
+    check_reply,
     plan_replicas,
     replication_cursor,
     ship,
@@ -70,7 +72,7 @@ class ReplicationService:
         self._endpoints = endpoints
         self._fetch = fetch
         self._pullers: dict[str, _Puller] = {}
-        self._grown: dict[str, asyncio.Event] = {}
+        self._waiting: dict[str, set[asyncio.Event]] = {}
         self._shipped: dict[str, int] = {}
         store.subscribe(self._on_append)
 
@@ -95,26 +97,31 @@ class ReplicationService:
     async def _pull(self, puller: _Puller) -> None:
         stream = puller.endpoint.endpoint_id
         origin = puller.endpoint.other_region(self._region)
-        puller.cursor = await self._store.cursor(replication_cursor(stream, origin))
         while True:
-            request = StreamRequest(
-                stream=stream,
-                after=puller.cursor,
-                limit=PULL_EVENT_COUNT,
-                wait_seconds=WAIT_SECONDS,
-            )
             try:
-                reply = await self._fetch(origin, request)
-                await self._take(puller, origin, reply)
-            except (OSError, TimeoutError):
+                puller.cursor = await self._store.cursor(replication_cursor(stream, origin))
+                while True:
+                    request = StreamRequest(
+                        stream=stream,
+                        after=puller.cursor,
+                        limit=PULL_EVENT_COUNT,
+                        wait_seconds=WAIT_SECONDS,
+                    )
+                    await self._take(puller, origin, await self._fetch(origin, request))
+            except (OSError, TimeoutError, StreamUnknown):
                 puller.lag_seconds = None
                 await self._clock.sleep(RETRY_SECONDS)
             except (StoreError, StreamGap, msgspec.MsgspecError) as error:
-                log.error("replication stopped for a moment stream=%s error=%s", stream, error)
+                log.warning("replication stopped for a moment stream=%s error=%s", stream, error)
+                puller.lag_seconds = None
+                await self._clock.sleep(RETRY_SECONDS * 5)
+            except Exception:
+                log.exception("replication stopped for a moment stream=%s", stream)
                 puller.lag_seconds = None
                 await self._clock.sleep(RETRY_SECONDS * 5)
 
     async def _take(self, puller: _Puller, origin: str, reply: StreamReply) -> None:
+        check_reply(puller.endpoint, origin, puller.cursor, reply)
         changes, cursor = plan_replicas(puller.endpoint, origin, puller.cursor, reply.batches)
         if changes:
             results = await self._store.commit(changes)
@@ -131,18 +138,27 @@ class ReplicationService:
 
     def _on_append(self, event_buses: frozenset[str], _timers: frozenset[str]) -> None:
         for event_bus in event_buses:
-            grown = self._grown.get(event_bus)
-            if grown is not None:
+            for grown in self._waiting.get(event_bus, ()):
                 grown.set()
 
     async def serve(self, request: StreamRequest) -> StreamReply:
         """Answer the other Region: its events beyond the cursor, at once or as they come."""
         endpoint = next((e for e in self._endpoints() if e.endpoint_id == request.stream), None)
         if endpoint is None:
-            return StreamReply(end=0)
+            return StreamReply(end=0, known=False)
         # What the other Region asks beyond, it has: only that may leave the log.
         self._shipped[request.stream] = request.after
-        grown = self._grown.setdefault(endpoint.event_bus_key, asyncio.Event())
+        # Each request has an event of its own: a shared one, cleared by one request between
+        # another's look at the log and its wait, would leave that other asleep.
+        grown = asyncio.Event()
+        waiting = self._waiting.setdefault(endpoint.event_bus_key, set())
+        waiting.add(grown)
+        try:
+            return await self._answer(request, grown)
+        finally:
+            waiting.discard(grown)
+
+    async def _answer(self, request: StreamRequest, grown: asyncio.Event) -> StreamReply:
         limit = max(1, min(request.limit, PULL_EVENT_COUNT))
         deadline = self._clock.monotonic() + min(request.wait_seconds, WAIT_SECONDS)
         while True:

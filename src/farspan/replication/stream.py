@@ -22,6 +22,10 @@ class StreamGap(Exception):
     """The reply does not follow on from the cursor. The message names both sequences."""
 
 
+class StreamUnknown(Exception):
+    """The other Region does not know the endpoint, so it cannot tell what it has of its events."""
+
+
 class StreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Ask for a stream's events beyond `after`; wait up to `wait_seconds` where there are none."""
 
@@ -41,10 +45,14 @@ class ShippedBatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamReply(msgspec.Struct, frozen=True, kw_only=True):
-    """The batches beyond the cursor, and the sequence at which the stream ends now."""
+    """The batches beyond the cursor, and the sequence at which the stream ends now.
+
+    `known` is False where the Region does not know the endpoint (yet): then it has nothing to say.
+    """
 
     end: int
     batches: tuple[ShippedBatch, ...] = ()
+    known: bool = True
 
 
 def replication_cursor(stream: str, origin: str) -> str:
@@ -66,6 +74,21 @@ def ship(batches: Sequence[EventBatch], end: int) -> StreamReply:
             for batch in batches
         ),
     )
+
+
+def check_reply(endpoint: Endpoint, origin: str, cursor: int, reply: StreamReply) -> None:
+    """Raise where the reply says nothing about the stream that the cursor counts.
+
+    StreamUnknown where the other Region does not know the endpoint; StreamGap where its stream
+    ends before the cursor, so that its log is not the one that was copied.
+    """
+    if not reply.known:
+        raise StreamUnknown(f"{origin} does not know endpoint {endpoint.endpoint_id}.")
+    if reply.end < cursor:
+        raise StreamGap(
+            f"Stream {endpoint.endpoint_id} of {origin} ends at {reply.end}, and {cursor} was "
+            "copied before: its log was replaced."
+        )
 
 
 def plan_replicas(

@@ -39,6 +39,9 @@ HOP_HEADERS = frozenset(
 )
 """Headers about one connection (RFC 9110, section 7.6.1), which end here."""
 
+OWN_HEADERS = HOP_HEADERS | {"date"}
+"""Headers of a reply that this node's own server writes: passed on, they would stand there twice."""
+
 UNAVAILABLE_STATUS = 503
 
 
@@ -87,7 +90,7 @@ class Forwarder:
                 kept = [
                     (name, value)
                     for name, value in reply.headers.items()
-                    if name.lower() not in HOP_HEADERS
+                    if name.lower() not in OWN_HEADERS
                 ]
         except (aiohttp.ClientError, OSError) as error:
             raise RegionUnreachable(f"{url} {_reason(error)}") from error

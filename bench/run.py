@@ -1,0 +1,394 @@
+"""Measures what Farspan does on this machine and writes the figures with machine and commit.
+
+Real processes (as `farspan up --auth on` starts them), signed requests over real sockets, a durable
+store. The load comes from this process over connections that it keeps, so on two cores it shares
+the machine with what it measures. Run it as `make bench`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvloop
+from awscrt.auth import (
+    AwsCredentialsProvider,
+    AwsSignatureType,
+    AwsSigningAlgorithm,
+    AwsSigningConfig,
+    aws_sign_request,
+)
+from awscrt.http import HttpHeaders, HttpRequest
+
+from farspan.cli.clients import client
+from farspan.cli.deployment import Deployment, prepare
+from farspan.cli.observer import endpoint_in, status_of
+from farspan.cli.ports import free_port
+from farspan.cli.resources import DemoResources, create_resources
+from farspan.config import Config
+from farspan.wire.http import Request
+from farspan.wire.sigv4 import sign
+
+RESULTS = Path(__file__).parent / "results"
+TARGET = "AWSEvents.PutEvents"
+BODY_COUNT = 64
+MARK = "sentAt="
+
+
+@dataclass
+class Latencies:
+    """Seconds that something took, one by one."""
+
+    seconds: list[float] = field(default_factory=list)
+
+    def summary(self) -> dict[str, float | int]:
+        """Return count and quantiles in milliseconds."""
+        ordered = sorted(self.seconds)
+        if not ordered:
+            return {"count": 0}
+        return {
+            "count": len(ordered),
+            **{
+                f"p{share:g}_ms": round(ordered[min(len(ordered) - 1, int(len(ordered) * share / 100))] * 1e3, 2)
+                for share in (50, 90, 99, 99.9)
+            },
+            "max_ms": round(ordered[-1] * 1e3, 2),
+        }
+
+
+class Connection:
+    """One kept HTTP/1.1 connection, as thin as it can be."""
+
+    def __init__(self, url: str) -> None:
+        self._url = urlsplit(url)
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def send(self, head: bytes, body: bytes) -> tuple[int, bytes]:
+        """Send one request; return status and body."""
+        if self._reader is None or self._writer is None:
+            self._reader, self._writer = await asyncio.open_connection(
+                self._url.hostname, self._url.port, limit=2**20
+            )
+        self._writer.write(head + body)
+        headers = await self._reader.readuntil(b"\r\n\r\n")
+        status = int(headers[9:12])
+        start = headers.lower().index(b"content-length:") + 15
+        length = int(headers[start : headers.index(b"\r\n", start)])
+        return status, await self._reader.readexactly(length)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A signed request but for its invocation id, which no SDK signs."""
+
+    head: bytes
+    body: bytes
+
+    def unique_head(self) -> bytes:
+        """Return the head with an invocation id of its own: a call, not a retry."""
+        return self.head + f"amz-sdk-invocation-id: {uuid.uuid4()}\r\n\r\n".encode()
+
+
+def entries(count: int, detail_bytes: int, bus: str, source: str = "bench") -> list[dict[str, str]]:
+    """Return entries of about `detail_bytes` each."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    text = "".join(random.choices(letters, k=max(1, detail_bytes - 60)))
+    detail = json.dumps({"amount": 42, "id": str(uuid.uuid4()), "text": text})
+    return [
+        {"Source": source, "DetailType": "Bench", "Detail": detail, "EventBusName": bus}
+        for _ in range(count)
+    ]
+
+
+def signed_v4(url: str, region: str, service: str, target: str, body: bytes, config: Config) -> Signed:
+    """Return a request signed with SigV4."""
+    credential = config.credentials[0]
+    version = "1.1" if service == "events" else "1.0"
+    headers = {
+        "host": urlsplit(url).netloc,
+        "content-type": f"application/x-amz-json-{version}",
+        "x-amz-target": target,
+    }
+    request = Request(method="POST", path="/", headers=headers, body=body)
+    headers |= sign(
+        request,
+        access_key_id=credential.access_key_id,
+        secret_access_key=credential.secret_access_key,
+        region=region,
+        service=service,
+        now=time.time(),
+    )
+    return Signed(_head(headers, body), body)
+
+
+def signed_v4a(url: str, body: bytes, config: Config) -> Signed:
+    """Return PutEvents signed with SigV4A by awscrt, as boto3 signs it with an EndpointId."""
+    credential = config.credentials[0]
+    headers = {
+        "host": urlsplit(url).netloc,
+        "content-type": "application/x-amz-json-1.1",
+        "x-amz-target": TARGET,
+    }
+    request = HttpRequest("POST", "/", HttpHeaders(list(headers.items())))
+    signing = AwsSigningConfig(
+        algorithm=AwsSigningAlgorithm.V4_ASYMMETRIC,
+        signature_type=AwsSignatureType.HTTP_REQUEST_HEADERS,
+        credentials_provider=AwsCredentialsProvider.new_static(
+            credential.access_key_id, credential.secret_access_key
+        ),
+        region="*",
+        service="events",
+        signed_body_value=__import__("hashlib").sha256(body).hexdigest(),
+        use_double_uri_encode=True,
+        should_normalize_uri_path=True,
+    )
+    aws_sign_request(request, signing).result(10)
+    return Signed(_head(dict(request.headers), body), body)
+
+
+def _head(headers: dict[str, str], body: bytes) -> bytes:
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    return f"POST / HTTP/1.1\r\ncontent-length: {len(body)}\r\n{''.join(lines)}".encode()
+
+
+async def load(
+    url: str, requests: list[Signed], *, connections: int, seconds: float, calls_per_second: float | None
+) -> tuple[int, float, Latencies]:
+    """Send for a while, as fast as it goes or at a rate; return calls, seconds, latencies."""
+    latencies = Latencies()
+    began = time.perf_counter()
+    until = began + seconds
+    next_at = began
+    failed: list[bytes] = []
+
+    async def work() -> None:
+        nonlocal next_at
+        connection = Connection(url)
+        while (now := time.perf_counter()) < until:
+            sent_at = now
+            if calls_per_second:
+                sent_at, next_at = next_at, next_at + 1 / calls_per_second
+                if sent_at >= until:
+                    break
+                if sent_at > now:
+                    await asyncio.sleep(sent_at - now)
+            request = random.choice(requests)
+            status, reply = await connection.send(request.unique_head(), request.body)
+            if status != 200 or b'"FailedEntryCount":0' not in reply:
+                failed.append(reply)
+                break
+            # From when it was due, so that a stall counts for all who waited behind it.
+            latencies.seconds.append(time.perf_counter() - sent_at)
+        connection.close()
+
+    await asyncio.gather(*(work() for _ in range(connections)))
+    if failed:
+        raise SystemExit(f"a call failed: {failed[0][:300]!r}")
+    return len(latencies.seconds), time.perf_counter() - began, latencies
+
+
+async def bench_put(config: Config, resources: DemoResources, seconds: float) -> dict[str, Any]:
+    """PutEvents with 10 entries of 1 KB, signed, durable, straight to one Region."""
+    node = config.node_of(config.regions[0])
+    assert node is not None and node.region is not None
+    requests = []
+    for _ in range(BODY_COUNT):
+        body = json.dumps({"Entries": entries(10, 1_000, "bench-idle")}).encode()
+        requests.append(signed_v4(node.url, node.region, "events", TARGET, body, config))
+    await load(node.url, requests, connections=32, seconds=1, calls_per_second=None)
+    calls, took, latencies = await load(
+        node.url, requests, connections=32, seconds=seconds, calls_per_second=None
+    )
+    rate = calls * 10 / took
+    half_calls, half_took, half = await load(
+        node.url, requests, connections=32, seconds=seconds, calls_per_second=rate / 20
+    )
+    return {
+        "events_per_second": round(rate),
+        "connections": 32,
+        "latency": latencies.summary(),
+        "at_half_rate": {
+            "events_per_second": round(half_calls * 10 / half_took),
+            "latency": half.summary(),
+        },
+    }
+
+
+async def bench_put_to_queue(
+    config: Config, resources: DemoResources, seconds: float, rate: float
+) -> dict[str, Any]:
+    """From before PutEvents (one entry a call) until ReceiveMessage gave the event."""
+    node = config.node_of(config.regions[0])
+    assert node is not None and node.region is not None
+    url, region = node.url, node.region
+    latencies = Latencies()
+    sent_at: dict[str, float] = {}
+    done = asyncio.Event()
+    received: dict[str, float] = {}
+
+    async def receive() -> None:
+        connection = Connection(url)
+        queue = resources.queue_urls[region]
+        body = json.dumps({"QueueUrl": queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1}).encode()
+        while not done.is_set():
+            request = signed_v4(url, region, "sqs", "AmazonSQS.ReceiveMessage", body, config)
+            _, reply = await connection.send(request.head + b"\r\n", body)
+            now = time.perf_counter()
+            messages = json.loads(reply).get("Messages", [])
+            for message in messages:
+                received.setdefault(json.loads(message["Body"])["detail"]["id"], now)
+            if messages:
+                batch = [
+                    {"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(messages)
+                ]
+                drop = json.dumps({"QueueUrl": queue, "Entries": batch}).encode()
+                request = signed_v4(url, region, "sqs", "AmazonSQS.DeleteMessageBatch", drop, config)
+                await connection.send(request.head + b"\r\n", drop)
+        connection.close()
+
+    async def put() -> None:
+        connection = Connection(url)
+        while not done.is_set():
+            nonlocal next_at
+            due, next_at = next_at, next_at + 1 / rate
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            event_id = str(uuid.uuid4())
+            detail = json.dumps({"amount": 1, "id": event_id, "text": "x" * 400})
+            entry = {"Source": "shop.bench", "DetailType": "B", "Detail": detail, "EventBusName": resources.name}
+            body = json.dumps({"Entries": [entry]}).encode()
+            request = signed_v4(url, region, "events", TARGET, body, config)
+            sent_at[event_id] = time.perf_counter()
+            await connection.send(request.unique_head(), body)
+        connection.close()
+
+    receivers = [asyncio.create_task(receive()) for _ in range(8)]
+    next_at = time.perf_counter()
+    putters = [asyncio.create_task(put()) for _ in range(16)]
+    await asyncio.sleep(seconds)
+    done.set()
+    await asyncio.gather(*putters, *receivers)
+    warm = sorted(sent_at.values())[0] + 1
+    latencies.seconds = [received[i] - at for i, at in sent_at.items() if i in received and at > warm]
+    return {
+        "events_per_second": round(len(sent_at) / seconds),
+        "received": len(received),
+        "latency": latencies.summary(),
+    }
+
+
+async def bench_replication(
+    config: Config, resources: DemoResources, seconds: float, rate: float
+) -> dict[str, Any]:
+    """PutEvents with EndpointId through the edge (SigV4A); the age of each replica as it lands."""
+    url = config.nodes[0].url
+    requests = []
+    for _ in range(BODY_COUNT):
+        body = json.dumps(
+            {
+                "Entries": entries(10, 1_000, resources.name),
+                "EndpointId": resources.endpoint_id,
+            }
+        ).encode()
+        requests.append(signed_v4a(url, body, config))
+    calls, took, latencies = await load(
+        url, requests, connections=16, seconds=seconds, calls_per_second=rate / 10
+    )
+    secondary = config.node_of(config.regions[1])
+    assert secondary is not None
+    endpoint = endpoint_in(status_of(config, secondary), resources.endpoint_id)
+    assert endpoint is not None
+    ages = Latencies([age / 1e3 for age in endpoint["replication"]["latest_replica_ages_ms"]])
+    return {
+        "events_per_second": round(calls * 10 / took),
+        "put_latency": latencies.summary(),
+        "replica_age": ages.summary(),
+    }
+
+
+async def measure(config: Config, resources: DemoResources, seconds: float) -> dict[str, Any]:
+    """Run every benchmark, one after the other."""
+    results: dict[str, Any] = {}
+    for name, run in (
+        ("put_events", bench_put(config, resources, seconds)),
+        ("put_to_queue_500_per_second", bench_put_to_queue(config, resources, seconds, 500)),
+        ("replication_1000_per_second", bench_replication(config, resources, seconds, 1_000)),
+    ):
+        results[name] = await run
+        print(name, json.dumps(results[name], indent=2), flush=True)
+    return results
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures were measured on."""
+    model = platform.processor()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].partition(":")[2].strip() if names else model
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}",
+    }
+
+
+def commit() -> str:
+    """Return the short commit, with a mark where the tree has changes."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def main() -> None:
+    """Measure and write the file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=10.0, help="for each benchmark")
+    parser.add_argument("--out", type=Path, default=None)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="farspan-bench-") as directory:
+        config = prepare(Path(directory), ("us-east-1", "us-west-2"), free_port(), auth=True)
+        with Deployment(config, Path(directory)) as deployment:
+            deployment.start_all()
+
+            def new_client(service: str, region: str) -> Any:
+                return client(service, region, config)
+
+            resources = create_resources(config, new_client, "bench")
+            new_client("events", config.regions[0]).create_event_bus(Name="bench-idle")
+            results = uvloop.run(measure(config, resources, options.seconds))
+    now = datetime.now(UTC)
+    document = {
+        "at": now.isoformat(timespec="seconds"),
+        "commit": commit(),
+        "machine": machine(),
+        "seconds_each": options.seconds,
+        "results": results,
+    }
+    out = options.out or RESULTS / f"{now:%Y-%m-%d}-{commit()}.json"
+    out.write_text(json.dumps(document, indent=2) + "\n")
+    print(f"written to {out}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,258 @@
+"""The failover machine: its tables, its hold time, and what may never happen."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farspan.endpoints.failover import (
+    HOUR_SECONDS,
+    NEXT,
+    REASONS,
+    ROUTE,
+    Evidence,
+    Hold,
+    Route,
+    Routing,
+    State,
+    hold_seconds,
+    step,
+    weigh,
+)
+from farspan.health.votes import Verdict
+from farspan.model.health_check import Status
+
+HOLD = Hold(seconds=60, seconds_max=900)
+NOW = 10_000.0
+
+PAIRS = list(itertools.product(State, Evidence))
+pair_ids = [f"{state}-{evidence}" for state, evidence in PAIRS]
+
+looks = st.lists(
+    st.tuples(
+        st.sampled_from(Evidence),
+        st.booleans(),
+        st.sampled_from([0.1, 1.0, 59.0, 61.0, 901.0, 3_700.0]),
+    ),
+    max_size=60,
+)
+
+
+def in_state(state: State, since: float = NOW) -> Routing:
+    """Return a routing that entered a state, with the failover that led there where one did."""
+    failovers = (since,) if ROUTE[state] is Route.SECONDARY else ()
+    return Routing(state=state, generation=7, since=since, failovers=failovers)
+
+
+def see(
+    routing: Routing, evidence: Evidence, after: float = 0.0, *, caught_up: bool = True
+) -> Routing:
+    """Return the routing after one look, `after` seconds from when the state was entered."""
+    return step(routing, evidence, caught_up=caught_up, now=routing.since + after, hold=HOLD)
+
+
+# --- the tables -----------------------------------------------------------------------------
+
+
+def test_every_state_and_evidence_has_a_next_state() -> None:
+    """The table is total: no pair is left to chance."""
+    assert set(PAIRS) == set(NEXT)
+
+
+def test_every_state_has_a_route() -> None:
+    """Whatever the state, a request goes somewhere."""
+    assert set(State) == set(ROUTE)
+
+
+def test_every_state_has_a_reason() -> None:
+    """Whatever happened, people can read why."""
+    assert set(State) == set(REASONS)
+    assert all(REASONS.values())
+
+
+@pytest.mark.parametrize(("state", "evidence"), PAIRS, ids=pair_ids)
+def test_a_look_goes_where_the_table_says(state: State, evidence: Evidence) -> None:
+    """Before the hold time is over, `step` is the table."""
+    assert NEXT[state, evidence] is see(in_state(state), evidence, 1).state
+
+
+@pytest.mark.parametrize(("state", "evidence"), PAIRS, ids=pair_ids)
+def test_nothing_new_is_the_same_object(state: State, evidence: Evidence) -> None:
+    """A caller tells by identity whether there is something to write down."""
+    routing = in_state(state)
+    stays = NEXT[state, evidence] is state
+
+    assert stays == (see(routing, evidence, 1) is routing)
+
+
+@pytest.mark.parametrize(("state", "evidence"), PAIRS, ids=pair_ids)
+def test_the_generation_grows_with_the_route_and_only_then(
+    state: State, evidence: Evidence
+) -> None:
+    """A change of state on the same route keeps the generation."""
+    routing = in_state(state)
+    seen = see(routing, evidence, 61)
+
+    assert (seen.route is not routing.route) == (seen.generation == routing.generation + 1)
+    assert seen.generation in (routing.generation, routing.generation + 1)
+
+
+@pytest.mark.parametrize(("state", "evidence"), PAIRS, ids=pair_ids)
+def test_a_change_says_when_and_why(state: State, evidence: Evidence) -> None:
+    """`since` and `reason` are those of the change."""
+    seen = see(in_state(state), evidence, 61)
+
+    if seen.state is not state:
+        assert NOW + 61 == seen.since
+        assert seen.reason not in ("", "new endpoint")
+
+
+@pytest.mark.parametrize("state", State)
+def test_g8_unknown_never_moves_a_route(state: State) -> None:
+    """Without a majority a node keeps its route, however long and whatever it copied."""
+    for caught_up, after in itertools.product((True, False), (0, 61, 1e6)):
+        seen = see(in_state(state), Evidence.UNKNOWN, after, caught_up=caught_up)
+
+        assert ROUTE[state] is seen.route
+        assert in_state(state).generation == seen.generation
+
+
+@pytest.mark.parametrize("state", State)
+def test_g8_doubt_never_moves_a_route(state: State) -> None:
+    """What one node alone sees is no reason to move."""
+    assert ROUTE[state] is see(in_state(state), Evidence.DOUBT, 1e6).route
+
+
+# --- there and back -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [State.PRIMARY, State.SUSPECT])
+def test_a_trip_is_immediate(state: State) -> None:
+    """A majority for unhealthy moves the route at once."""
+    assert Route.SECONDARY is see(in_state(state), Evidence.UNHEALTHY).route
+
+
+@pytest.mark.parametrize(
+    ("after", "caught_up", "state"),
+    [
+        (59.9, True, State.RECOVERING),
+        (60.0, False, State.RECOVERING),
+        (1e6, False, State.RECOVERING),
+        (60.0, True, State.PRIMARY),
+        (1e6, True, State.PRIMARY),
+    ],
+    ids=["too-early", "not-caught-up", "never-caught-up", "both", "late"],
+)
+def test_the_way_back_needs_time_and_the_events(
+    after: float, caught_up: bool, state: State
+) -> None:
+    """Failback needs the hold time and the secondary's events in the primary."""
+    recovering = in_state(State.RECOVERING)
+
+    assert state is see(recovering, Evidence.HEALTHY, after, caught_up=caught_up).state
+
+
+def test_the_way_back_needs_healthy_at_that_moment() -> None:
+    """The hold time being over is not enough while nobody can tell how the primary is."""
+    recovering = in_state(State.RECOVERING)
+
+    assert recovering is see(recovering, Evidence.UNKNOWN, 1e6)
+
+
+def test_a_look_takes_one_step_only() -> None:
+    """From SECONDARY nothing leads to PRIMARY directly, whatever time has passed."""
+    assert State.RECOVERING is see(in_state(State.SECONDARY), Evidence.HEALTHY, 1e6).state
+
+
+def test_failing_again_starts_the_hold_anew() -> None:
+    """The primary has to be healthy for the hold time in one go; its route does not change."""
+    failed = see(in_state(State.RECOVERING), Evidence.UNHEALTHY, 59)
+    recovering = see(failed, Evidence.HEALTHY, 1)
+
+    assert "the primary failed again before the hold time was over" == failed.reason
+    assert 7 == recovering.generation
+    assert State.RECOVERING is see(recovering, Evidence.HEALTHY, 59).state
+    assert State.PRIMARY is see(recovering, Evidence.HEALTHY, 60).state
+
+
+@pytest.mark.parametrize(
+    ("failover_count", "seconds"),
+    [(0, 60), (1, 60), (2, 120), (3, 240), (4, 480), (5, 900), (6, 900), (5_000, 900)],
+)
+def test_the_hold_doubles_with_each_failover_and_is_capped(
+    failover_count: int, seconds: float
+) -> None:
+    """Each failover of the last hour but the first doubles the hold, up to its maximum."""
+    routing = replace(in_state(State.RECOVERING), failovers=(NOW,) * failover_count)
+
+    assert seconds == hold_seconds(routing, HOLD)
+
+
+def test_failovers_of_more_than_an_hour_ago_are_forgotten() -> None:
+    """A failover counts for an hour."""
+    old, recent = NOW - HOUR_SECONDS, NOW - HOUR_SECONDS + 1
+    routing = replace(in_state(State.PRIMARY), failovers=(old, recent))
+
+    assert (recent, NOW) == see(routing, Evidence.UNHEALTHY).failovers
+
+
+@given(looks)
+def test_a_generation_has_one_route(sequence: list[tuple[Evidence, bool, float]]) -> None:
+    """Whatever is seen, the generation never falls, and each stands for one route for ever."""
+    routing, now = Routing(since=NOW), NOW
+    routes = {routing.generation: routing.route}
+    for evidence, caught_up, seconds in sequence:
+        now += seconds
+        former, routing = routing, step(routing, evidence, caught_up=caught_up, now=now, hold=HOLD)
+
+        assert routing.generation >= former.generation
+        assert routing.route is routes.setdefault(routing.generation, routing.route)
+
+
+@given(looks)
+def test_the_route_goes_back_only_on_health_and_with_the_events(
+    sequence: list[tuple[Evidence, bool, float]],
+) -> None:
+    """Whatever is seen, it takes UNHEALTHY to leave the primary, and all three to go back."""
+    routing, now = Routing(since=NOW), NOW
+    for evidence, caught_up, seconds in sequence:
+        now += seconds
+        former, routing = routing, step(routing, evidence, caught_up=caught_up, now=now, hold=HOLD)
+        if routing.route is not former.route:
+            to_primary = routing.route is Route.PRIMARY
+            held = now - former.since >= hold_seconds(former, HOLD)
+
+            assert (Evidence.HEALTHY if to_primary else Evidence.UNHEALTHY) is evidence
+            assert not to_primary or (caught_up and held)
+
+
+# --- weighing -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verdict", "own", "evidence"),
+    [
+        (Verdict.HEALTHY, Status.HEALTHY, Evidence.HEALTHY),
+        (Verdict.HEALTHY, None, Evidence.HEALTHY),
+        (Verdict.HEALTHY, Status.UNHEALTHY, Evidence.DOUBT),
+        (Verdict.UNHEALTHY, Status.UNHEALTHY, Evidence.UNHEALTHY),
+        (Verdict.UNHEALTHY, None, Evidence.UNHEALTHY),
+        (Verdict.UNHEALTHY, Status.HEALTHY, Evidence.UNHEALTHY),
+        (Verdict.UNKNOWN, Status.HEALTHY, Evidence.UNKNOWN),
+        (Verdict.UNKNOWN, None, Evidence.UNKNOWN),
+        (Verdict.UNKNOWN, Status.UNHEALTHY, Evidence.DOUBT),
+    ],
+)
+def test_weigh(verdict: Verdict, own: Status | None, evidence: Evidence) -> None:
+    """A majority decides; this node's own probe can only raise doubt."""
+    assert evidence is weigh(verdict, own)
+
+
+@pytest.mark.parametrize("own", [*Status, None])
+def test_g8_no_majority_is_never_a_reason_to_move(own: Status | None) -> None:
+    """With an UNKNOWN verdict, no probe of one's own trips or goes back."""
+    assert weigh(Verdict.UNKNOWN, own) in (Evidence.UNKNOWN, Evidence.DOUBT)
