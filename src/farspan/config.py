@@ -6,11 +6,13 @@ starts the same node again.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -20,6 +22,9 @@ DEFAULT_ACCOUNT = "000000000000"
 NODE_ACCESS_KEY_ID = "farspan_node"
 REGION_NAME = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
 """The form of AWS's Region names: `us-east-1`, `eu-central-1`, `us-gov-west-1`."""
+NODE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
+"""A node's name names its directory as well."""
+SWITCH = {"on": True, "off": False}
 
 
 class ConfigError(Exception):
@@ -88,7 +93,7 @@ def load_config(path: Path, environment: Mapping[str, str] = os.environ) -> Conf
     Raises ConfigError with a sentence that names the file and the setting.
     """
     try:
-        settings = tomllib.loads(path.read_text())
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(
             f"There is no configuration at {path}. Run `farspan up --data {path.parent}` once, "
@@ -98,31 +103,72 @@ def load_config(path: Path, environment: Mapping[str, str] = os.environ) -> Conf
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from error
-    if "FARSPAN_AUTH" in environment:
-        settings["auth"] = environment["FARSPAN_AUTH"] == "on"
-    if "FARSPAN_TIME_SCALE" in environment:
-        settings.setdefault("health", {})["time_scale"] = environment["FARSPAN_TIME_SCALE"]
     try:
-        config = msgspec.convert(settings, Config, strict=False)
+        config = _override(msgspec.convert(settings, Config), environment)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}.") from error
     _check(config, path)
     return config
 
 
+def _override(config: Config, environment: Mapping[str, str]) -> Config:
+    auth = environment.get("FARSPAN_AUTH")
+    if auth is not None:
+        if auth not in SWITCH:
+            raise ConfigError(f"FARSPAN_AUTH must be on or off, not `{auth}`.")
+        config = msgspec.structs.replace(config, auth=SWITCH[auth])
+    time_scale = environment.get("FARSPAN_TIME_SCALE")
+    if time_scale is not None:
+        try:
+            health = HealthConfig(time_scale=float(time_scale))
+        except ValueError as error:
+            raise ConfigError(
+                f"FARSPAN_TIME_SCALE must be a number, not `{time_scale}`."
+            ) from error
+        config = msgspec.structs.replace(config, health=health)
+    return config
+
+
 def _check(config: Config, path: Path) -> None:
     for node in config.nodes:
-        if node.region is not None and not REGION_NAME.fullmatch(node.region):
-            raise ConfigError(f"{path}: `{node.region}` is no Region name such as us-east-1.")
+        _check_node(node, config, path)
     for credential in config.credentials:
         if not re.fullmatch(r"\d{12}", credential.account_id):
             raise ConfigError(f"{path}: account_id `{credential.account_id}` must have 12 digits.")
-    if config.health.time_scale <= 0:
-        raise ConfigError(f"{path}: health.time_scale must be above 0.")
+    if not 0 < config.health.time_scale < math.inf:
+        raise ConfigError(f"{path}: health.time_scale must be a number above 0.")
+    if not 0 <= config.store.retention_hours < math.inf:
+        raise ConfigError(f"{path}: store.retention_hours must be a number of 0 or more.")
     if len(config.nodes) > 1 and not config.cluster_secret:
         raise ConfigError(
             f"{path}: several nodes need a cluster_secret, the same in each node's file."
         )
+
+
+def _check_node(node: NodeConfig, config: Config, path: Path) -> None:
+    if not NODE_NAME.fullmatch(node.name):
+        raise ConfigError(
+            f"{path}: a node's name `{node.name}` may have letters, digits, `.`, `_` and `-`."
+        )
+    if sum(other.name == node.name for other in config.nodes) > 1:
+        raise ConfigError(f"{path}: two nodes have the name `{node.name}`.")
+    if not _is_http_url(node.url):
+        raise ConfigError(f"{path}: url `{node.url}` of node {node.name} is no http URL.")
+    if node.region is not None and not REGION_NAME.fullmatch(node.region):
+        raise ConfigError(f"{path}: `{node.region}` is no Region name such as us-east-1.")
+
+
+def _is_http_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False
+
+
+def _quote(text: str) -> str:
+    """Return a text as a TOML string; JSON's escapes are TOML's, but for DEL, which it lacks."""
+    return msgspec.json.encode(text).decode().replace("\x7f", "\\u007f")
 
 
 def render_config(config: Config) -> str:
@@ -130,7 +176,7 @@ def render_config(config: Config) -> str:
     lines = [
         "# Written by `farspan up`. `farspan serve` and `farspan edge` read it.",
         f"auth = {str(config.auth).lower()}",
-        f'cluster_secret = "{config.cluster_secret}"',
+        f"cluster_secret = {_quote(config.cluster_secret)}",
         "",
         "[health]",
         f"time_scale = {config.health.time_scale}",
@@ -139,15 +185,15 @@ def render_config(config: Config) -> str:
         f"retention_hours = {config.store.retention_hours}",
     ]
     for node in config.nodes:
-        lines += ["", "[[nodes]]", f'name = "{node.name}"', f'url = "{node.url}"']
+        lines += ["", "[[nodes]]", f"name = {_quote(node.name)}", f"url = {_quote(node.url)}"]
         if node.region:
-            lines.append(f'region = "{node.region}"')
+            lines.append(f"region = {_quote(node.region)}")
     for credential in config.credentials:
         lines += [
             "",
             "[[credentials]]",
-            f'access_key_id = "{credential.access_key_id}"',
-            f'secret_access_key = "{credential.secret_access_key}"',
-            f'account_id = "{credential.account_id}"',
+            f"access_key_id = {_quote(credential.access_key_id)}",
+            f"secret_access_key = {_quote(credential.secret_access_key)}",
+            f"account_id = {_quote(credential.account_id)}",
         ]
     return "\n".join(lines) + "\n"

@@ -34,12 +34,9 @@ class Retention:
 
     async def trim_logs(self, now: float) -> None:
         """Look once at every bus's log and trim what may go. `now` is seconds since the epoch."""
-        rules = self._resources.rules.values()
-        keys = {bus.key for bus in self._resources.event_buses.values()}
-        keys |= {rule.event_bus_key for rule in rules}
-        keys |= {endpoint.event_bus_key for endpoint in self._endpoints()}
-        with_rules = {rule.event_bus_key for rule in rules}
-        for event_bus in keys:
+        with_rules = {rule.event_bus_key for rule in self._resources.rules.values()}
+        # The store's list, not the resources': default buses and deleted ones have logs as well.
+        for event_bus in await self._store.event_buses():
             last = await self._store.position_at(event_bus, now - self._seconds)
             if event_bus in with_rules:
                 last = min(last, await self._store.cursor(delivery_cursor(event_bus)))

@@ -207,7 +207,11 @@ def client(deployment: Deployment, client_of: ClientFactory) -> ClientFactory:
     """Return boto3 clients of the deployment's one URL, with the key test/test unless told."""
 
     def client(
-        service: str, region: str = EAST, *, key: tuple[str, str] = ("test", "test"), **settings: Any
+        service: str,
+        region: str = EAST,
+        *,
+        key: tuple[str, str] = ("test", "test"),
+        **settings: Any,
     ) -> Any:
         return client_of(deployment.url, service, region, key, **settings)
 
@@ -434,9 +438,7 @@ class QueueOf:
                 MessageAttributeNames=["All"],
             )
             for message in answer.get("Messages", ()):
-                self.sqs.delete_message(
-                    QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"]
-                )
+                self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
                 messages.append(message)
         assert len(messages) == count, f"{len(messages)} messages came, not {count}"
         return messages
@@ -567,9 +569,7 @@ def make_endpoint(
         for region in (EAST, WEST):
             client("events", region).create_event_bus(Name=endpoint_name)
             queues[region] = make_queue(endpoint_name, region)
-            subscribe(
-                endpoint_name, queues[region], '{"source":[{"prefix":""}]}', region=region
-            )
+            subscribe(endpoint_name, queues[region], '{"source":[{"prefix":""}]}', region=region)
         health_check_id = make_health_check(endpoint_name)
         events = client("events")
         events.create_endpoint(**endpoint_settings(endpoint_name, health_check_id))

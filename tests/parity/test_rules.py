@@ -91,9 +91,7 @@ def test_a_put_that_fails_leaves_the_rule_as_it_was(
 ) -> None:
     """An invalid pattern changes nothing."""
     events.put_rule(Name="r", EventBusName=bus, EventPattern=PATTERN, State="DISABLED")
-    code, _ = refusal(
-        events.put_rule, Name="r", EventBusName=bus, EventPattern='{"source":[]}'
-    )
+    code, _ = refusal(events.put_rule, Name="r", EventBusName=bus, EventPattern='{"source":[]}')
     found = events.describe_rule(Name="r", EventBusName=bus)
 
     assert "InvalidEventPatternException" == code
@@ -281,9 +279,9 @@ def test_delete_is_idempotent(events: BaseClient, bus: str, refusal: Refusal) ->
     events.delete_rule(Name="r", EventBusName=bus)
     events.delete_rule(Name="r", EventBusName=bus)
 
-    assert "ResourceNotFoundException" == refusal(
-        events.describe_rule, Name="r", EventBusName=bus
-    )[0]
+    assert (
+        "ResourceNotFoundException" == refusal(events.describe_rule, Name="r", EventBusName=bus)[0]
+    )
 
 
 def test_a_rule_with_targets_cannot_be_deleted(
@@ -325,16 +323,16 @@ def test_the_paginator_joins_the_pages(events: BaseClient, bus: str) -> None:
     for each in names:
         events.put_rule(Name=each, EventBusName=bus, EventPattern=PATTERN)
     pages = list(
-        events.get_paginator("list_rules").paginate(EventBusName=bus, PaginationConfig={"PageSize": 2})
+        events.get_paginator("list_rules").paginate(
+            EventBusName=bus, PaginationConfig={"PageSize": 2}
+        )
     )
 
     assert [2, 2, 1] == [len(page["Rules"]) for page in pages]
     assert names == [rule["Name"] for page in pages for rule in page["Rules"]]
 
 
-def test_a_token_is_bound_to_bus_and_prefix(
-    events: BaseClient, bus: str, refusal: Refusal
-) -> None:
+def test_a_token_is_bound_to_bus_and_prefix(events: BaseClient, bus: str, refusal: Refusal) -> None:
     """A token of one NamePrefix or bus is none of another's."""
     for letter in "abc":
         events.put_rule(Name=f"r-{letter}", EventBusName=bus, EventPattern=PATTERN)

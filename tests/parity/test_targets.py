@@ -63,9 +63,7 @@ def test_a_queue_need_not_exist(events: BaseClient, rule: dict[str, str]) -> Non
     assert 1 == len(targets_of(events, rule))
 
 
-def test_the_quota_of_targets(
-    events: BaseClient, rule: dict[str, str], refusal: Refusal
-) -> None:
+def test_the_quota_of_targets(events: BaseClient, rule: dict[str, str], refusal: Refusal) -> None:
     """A rule takes five targets; six at once are refused together."""
     limit = (
         "LimitExceededException",
@@ -224,9 +222,7 @@ def test_a_token_is_bound_to_its_rule(
     """A token of one rule's targets is none of another's."""
     events.put_targets(**rule, Targets=[{"Id": each, "Arn": QUEUE} for each in "abc"])
     token = events.list_targets_by_rule(**rule, Limit=1)["NextToken"]
-    events.put_rule(
-        Name="s", EventBusName=rule["EventBusName"], EventPattern='{"source":["a"]}'
-    )
+    events.put_rule(Name="s", EventBusName=rule["EventBusName"], EventPattern='{"source":["a"]}')
 
     assert (
         "ValidationException",

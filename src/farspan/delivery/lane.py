@@ -7,15 +7,18 @@ is spilled to durable storage by the service, so that the log's cursor can move 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from farspan.model.delivery import Delivery, Outcome
-from farspan.targets.base import TargetSender
+from farspan.model.delivery import Delivery, Outcome, Verdict
+from farspan.targets.base import INTERNAL_ERROR, TargetSender
 
 LANE_CAPACITY = 2_000
 """Deliveries that a lane holds in memory, waiting or under way."""
+
+log = logging.getLogger("farspan.delivery")
 
 
 @dataclass(eq=False, slots=True)
@@ -74,10 +77,21 @@ class Lane:
             batch = [self._waiting.popleft() for _ in range(count)]
             self._under_way_count += count
             try:
-                outcomes = await self.sender.send([item.delivery for item in batch])
-                await self.settle(list(zip(batch, outcomes, strict=True)))
+                await self.settle(await self._attempt(batch))
             finally:
                 self._under_way_count -= count
+
+    async def _attempt(self, batch: Sequence[Item]) -> list[tuple[Item, Outcome]]:
+        """Attempt each delivery once; a sender's own fault fails the attempts, not the lane."""
+        try:
+            outcomes = await self.sender.send([item.delivery for item in batch])
+            return list(zip(batch, outcomes, strict=True))
+        except Exception as error:
+            log.exception("attempts failed inside Farspan deliveries=%d", len(batch))
+            failed = Outcome(
+                verdict=Verdict.RETRYABLE, error_code=INTERNAL_ERROR, error_message=repr(error)
+            )
+            return [(item, failed) for item in batch]
 
     async def close(self) -> None:
         """Stop the workers. What is not stored stays before the log's cursor."""

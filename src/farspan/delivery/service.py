@@ -75,7 +75,8 @@ class DeliveryService:
         self._rulebooks: dict[str, Rulebook] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._grown: dict[str, asyncio.Event] = {}
-        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._lanes: dict[tuple[str, str, str], Lane] = {}
+        self._held: dict[str, Item] = {}  # the deliveries in the lanes, by id
         self._retries_changed = asyncio.Event()
         self._retrier: asyncio.Task[None] | None = None
         store.subscribe(self._on_append)
@@ -113,28 +114,40 @@ class DeliveryService:
 
     async def _read(self, event_bus: str, rulebook: Rulebook) -> None:
         name = delivery_cursor(event_bus)
-        cursor = await self._store.cursor(name)
+        cursor: int | None = None  # not known, or not sure after a failed commit
         grown = self._grown[event_bus]
         while True:
             grown.clear()
             try:
-                former = cursor
-                spilled: list[Change] = []
-                if rulebook.is_idle:
-                    # Events put before a rule has a target are none of its events.
-                    cursor = await self._store.log_end(event_bus)
-                else:
-                    batches = await self._store.read_log(event_bus, cursor, READ_EVENT_COUNT)
-                    deliveries, cursor = self._plan(batches, cursor, rulebook)
-                    spilled = await self._deliver(deliveries)
-                if cursor == former:
+                if cursor is None:
+                    cursor = await self._store.cursor(name)
+                moved, spilled = await self._read_on(event_bus, cursor, rulebook)
+                if moved == cursor:
                     await grown.wait()
                 else:
-                    await self._store.commit([*spilled, MoveCursor(name, cursor)])
+                    await self._store.commit([*spilled, MoveCursor(name, moved)])
+                    cursor = moved
             except StoreError as error:
                 log.error("reader stopped for a moment event_bus=%s error=%s", event_bus, error)
+                cursor = None
                 await self._clock.sleep(STORE_PAUSE_SECONDS)
-                cursor = await self._store.cursor(name)
+            except Exception:
+                log.exception("reader stopped for a moment event_bus=%s", event_bus)
+                cursor = None
+                await self._clock.sleep(STORE_PAUSE_SECONDS)
+
+    async def _read_on(
+        self, event_bus: str, cursor: int, rulebook: Rulebook
+    ) -> tuple[int, list[Change]]:
+        """Deliver what the log has next; return where the cursor goes and what to store with it."""
+        if rulebook.is_idle:
+            # Events put before a rule has a target are none of its events. Where a target comes
+            # while the log is asked, the end may lie beyond events that are.
+            end = await self._store.log_end(event_bus)
+            return (end if rulebook.is_idle else cursor), []
+        batches = await self._store.read_log(event_bus, cursor, READ_EVENT_COUNT)
+        deliveries, cursor = self._plan(batches, cursor, rulebook)
+        return cursor, await self._deliver(deliveries)
 
     def _plan(
         self, batches: Sequence[EventBatch], cursor: int, rulebook: Rulebook
@@ -162,7 +175,7 @@ class DeliveryService:
                 all_ended.set()
 
         items = [Item(delivery, on_end=on_end) for delivery in deliveries]
-        full = [item for item in items if not self._lane(item.delivery).offer(item)]
+        full = [item for item in items if not self._offer(item)]
         for item in full:
             item.end()
         try:
@@ -178,8 +191,15 @@ class DeliveryService:
                 spilled.append(_stored(item.delivery, now + LEASE_SECONDS))
         return spilled
 
+    def _offer(self, item: Item) -> bool:
+        """Put the delivery into its lane, or return False where that is full."""
+        if not self._lane(item.delivery).offer(item):
+            return False
+        self._held[item.delivery.delivery_id] = item
+        return True
+
     def _lane(self, delivery: Delivery) -> Lane:
-        key = (delivery.rule_arn, delivery.target_id)
+        key = (delivery.rule_arn, delivery.target_id, delivery.target_arn)
         lane = self._lanes.get(key)
         if lane is None:
             sender = self._sender_of(delivery.target_arn) or _NoSuchTarget()
@@ -200,11 +220,13 @@ class DeliveryService:
             if not isinstance(decision, Delivered):
                 _log_attempt(item.delivery, outcome, decision)
             if isinstance(decision, DeadLetter):
-                decision = await self._send_dead_letter(item.delivery, decision, now)
+                decision = await self._send_dead_letter(item.delivery, decision)
             changes += _changes(item, decision)
         if changes:
             await self._commit_until_stored(changes)
         for item, _ in attempts:
+            if self._held.get(item.delivery.delivery_id) is item:
+                del self._held[item.delivery.delivery_id]
             item.end()
 
     async def _commit_until_stored(self, changes: Sequence[Change]) -> None:
@@ -218,25 +240,26 @@ class DeliveryService:
             else:
                 return
 
-    async def _send_dead_letter(
-        self, delivery: Delivery, letter: DeadLetter, now: float
-    ) -> Decision:
-        """Send the dead letter; where its queue cannot take it now, try the whole again later."""
-        (outcome,) = await self._dead_letters.send(
-            [
-                base.DeadLetter(
-                    delivery=delivery,
-                    error_code=letter.error_code,
-                    error_message=letter.error_message,
-                    exhausted_retry_condition=letter.exhausted,
-                    retry_attempts=letter.retry_attempts if letter.exhausted else None,
-                )
-            ]
+    async def _send_dead_letter(self, delivery: Delivery, letter: DeadLetter) -> Decision:
+        """Send the dead letter, again and again where its queue cannot take it now.
+
+        The target is not tried again: the delivery has used up what its policy allows.
+        """
+        dead_letter = base.DeadLetter(
+            delivery=delivery,
+            error_code=letter.error_code,
+            error_message=letter.error_message,
+            exhausted_retry_condition=letter.exhausted,
+            retry_attempts=letter.retry_attempts if letter.exhausted else None,
         )
+        while True:
+            (outcome,) = await self._dead_letters.send([dead_letter])
+            if outcome.verdict is not Verdict.RETRYABLE:
+                break
+            log.error("dead letter not sent yet queue=%s", letter.arn)
+            await self._clock.sleep(STORE_PAUSE_SECONDS)
         if outcome.verdict is Verdict.DELIVERED:
             return letter
-        if outcome.verdict is Verdict.RETRYABLE:
-            return RetryAt(now + LEASE_SECONDS)
         log.error(
             "dead letter lost delivery=%s queue=%s error=%s",
             delivery.delivery_id,
@@ -252,22 +275,35 @@ class DeliveryService:
         while True:
             self._retries_changed.clear()
             try:
-                now = self._clock.now()
-                claim = ClaimTimers(RETRY_TIMERS, now, now + LEASE_SECONDS, RETRY_READ_COUNT)
-                (timers,) = await self._store.commit([claim])
-                assert isinstance(timers, list)
-                late: list[Change] = []
-                for timer in timers:
-                    item = Item(_decode(timer.body), claim=timer.claim_count, stored=True)
-                    if not self._lane(item.delivery).offer(item):
-                        late.append(MoveTimer(RETRY_TIMERS, timer.key, now + FULL_LANE_SECONDS))
-                if late:
-                    await self._store.commit(late)
-                if not timers:
+                if not await self._give_out():
                     await self._wait_for_due()
             except StoreError as error:
                 log.error("retrier stopped for a moment error=%s", error)
                 await self._clock.sleep(STORE_PAUSE_SECONDS)
+            except Exception:
+                log.exception("retrier stopped for a moment")
+                await self._clock.sleep(STORE_PAUSE_SECONDS)
+
+    async def _give_out(self) -> bool:
+        """Claim what is due and hand it to the lanes; return whether there was anything."""
+        now = self._clock.now()
+        claim = ClaimTimers(RETRY_TIMERS, now, now + LEASE_SECONDS, RETRY_READ_COUNT)
+        (timers,) = await self._store.commit([claim])
+        assert isinstance(timers, list)
+        late: list[Change] = []
+        for timer in timers:
+            held = self._held.get(timer.key.decode())
+            if held is not None:
+                # Its lane is slower than the lease: it waits there already, under the new claim.
+                held.claim = timer.claim_count
+                held.stored = True
+                continue
+            item = Item(_decode(timer.body), claim=timer.claim_count, stored=True)
+            if not self._offer(item):
+                late.append(MoveTimer(RETRY_TIMERS, timer.key, now + FULL_LANE_SECONDS))
+        if late:
+            await self._store.commit(late)
+        return bool(timers)
 
     async def _wait_for_due(self) -> None:
         due = await self._store.next_due(RETRY_TIMERS)

@@ -7,6 +7,7 @@ Texts are EventBridge's (recorded answers of PutEvents).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,18 @@ ENTRIES_BYTES_LIMIT = 1_048_576
 
 TIME_BYTES = 14
 """What an entry's Time counts towards the size (EventBridge: PutEvents entry size)."""
+
+
+TIME_MIN, TIME_MAX = -62_135_596_800, 253_402_300_799
+"""The years 1 and 9999: a Time beyond them cannot be written as a date."""
+
+DETAIL_DEPTH_MAX = 500
+"""How deep a Detail may nest. What decodes an event counts its own calls towards Python's limit of
+1,000, so twice this could be accepted here and yet be too deep where rules are matched."""
+
+INTEGER_DIGITS_MAX = 4_299
+"""Digits of an integer in a Detail: with a sign, as many as Python reads (its limit is 4,300
+characters). A longer one could be stored, but no rule would ever match its event."""
 
 
 class Entry(msgspec.Struct, frozen=True, rename="pascal"):
@@ -78,7 +91,17 @@ REQUIRED = {
     for name in ("Source", "DetailType", "Detail")
 }
 MALFORMED_DETAIL = EntryError("MalformedDetail", "Detail is malformed.")
+TIME_OUT_OF_RANGE = EntryError(
+    "InvalidArgument",
+    "Parameter Time is not valid. Reason: Time is not within the years 1 to 9999.",
+)
 RESERVED_SOURCE = EntryError("NotAuthorizedForSourceException", "Not authorized for the source.")
+
+_STRING = r'"(?:[^"\\]|\\.)*+"'
+_STRING_OR_BRACKET = re.compile(_STRING + r"|[\[\]{}]")
+_STRING_OR_NUMBER = re.compile(_STRING + r"|-?([0-9.eE+-]++)")
+_SAMPLE_STEP = 100
+_SAMPLED_DIGITS = re.compile(rf"[0-9]{{{INTEGER_DIGITS_MAX // _SAMPLE_STEP}}}")
 
 _decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
 _encode = msgspec.json.Encoder().encode
@@ -170,7 +193,7 @@ def _byte_count(entry: Entry) -> int:
     return time_bytes + sum(len(text.encode()) for text in _texts(entry))
 
 
-def _flaw(entry: Entry) -> EntryError | None:
+def _flaw(entry: Entry) -> EntryError | None:  # noqa: PLR0911 - one line per flaw
     """Return what is wrong with an entry in itself, or None."""
     if not entry.source:
         return REQUIRED["Source"]
@@ -180,21 +203,53 @@ def _flaw(entry: Entry) -> EntryError | None:
         return REQUIRED["Detail"]
     if entry.source.startswith("aws."):
         return RESERVED_SOURCE
+    if entry.time is not None and not TIME_MIN <= entry.time <= TIME_MAX:
+        return TIME_OUT_OF_RANGE
     if not is_json_object(entry.detail):
         return MALFORMED_DETAIL
     return None
 
 
 def is_json_object(text: str) -> bool:
-    """Return whether `text` is one JSON object."""
+    """Return whether `text` is one JSON object that can be read again where rules are matched."""
     try:
-        raw = _decode_raw(text)
-    except (msgspec.DecodeError, RecursionError):
+        _decode_raw(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return False
-    return bytes(raw).lstrip(b" \t\r\n").startswith(b"{")
+    if not text.lstrip(" \t\r\n").startswith("{"):
+        return False
+    # Nearly every text is decided by its count of brackets and its length.
+    if text.count("{") + text.count("[") > DETAIL_DEPTH_MAX and _is_too_deep(text):
+        return False
+    return len(text) <= INTEGER_DIGITS_MAX or not _has_endless_integer(text)
+
+
+def _is_too_deep(text: str) -> bool:
+    """Return whether valid JSON nests deeper than `DETAIL_DEPTH_MAX`."""
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(text):
+        character = token[0]
+        if character in "[{":
+            depth += 1
+            if depth > DETAIL_DEPTH_MAX:
+                return True
+        elif character in "]}":
+            depth -= 1
+    return False
+
+
+def _has_endless_integer(text: str) -> bool:
+    """Return whether valid JSON has an integer of more than `INTEGER_DIGITS_MAX` digits."""
+    # A run of so many digits shows in every hundredth character: the whole is read only then.
+    if not _SAMPLED_DIGITS.search(text[::_SAMPLE_STEP]):
+        return False
+    return any(
+        len(digits) > INTEGER_DIGITS_MAX and digits.isdecimal()
+        for digits in (token[1] or "" for token in _STRING_OR_NUMBER.finditer(text))
+    )
 
 
 @lru_cache(maxsize=1_024)
 def format_time(seconds: int) -> bytes:
     """Return seconds since the epoch as the envelope has them: `2026-11-23T12:00:00Z`."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z").encode()

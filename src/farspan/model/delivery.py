@@ -14,7 +14,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
     `payload` is what the target receives, after Input. `attempt_count` counts the attempts made.
     `planned_at` is seconds since the epoch: the event's age counts from it. The retry policy and
-    the dead-letter queue are copied, so that a change of the rule does not change what is under way.
+    the dead-letter queue are copied, so that a change of the rule leaves what is under way alone.
     """
 
     delivery_id: str

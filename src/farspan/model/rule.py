@@ -10,7 +10,7 @@ from farspan.model.arn import rule_arn
 from farspan.model.event import event_bus_key
 
 MANAGED_RULE_PREFIX = "GlobalEndpointManagedRule-"
-"""How the rules that replicate a global endpoint's events are named (AWS: documented role policy)."""
+"""How the rules that replicate a global endpoint's events are named (AWS: its role policy)."""
 
 MANAGED_BY = "endpoints.events.amazonaws.com"
 """What `ManagedBy` says on them. AWS's own value is not documented; this is our choice."""

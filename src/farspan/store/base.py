@@ -69,8 +69,9 @@ class Trim:
 class PutDocument:
     """Write a document.
 
-    `expected_version` is 0 for "must not exist", None for "whatever is there". A document's
-    version starts at 1 and grows by one with each write; the result is the new version.
+    `expected_version` is 0 for "must not exist", None for "whatever is there"; it is compared with
+    what stood before the commit. A document's version starts at 1 and grows by one with each
+    write; the result is the new version.
     """
 
     key: str
@@ -234,7 +235,14 @@ class Store(Protocol):
         """Return the position of the bus's last event, 0 where it never had one."""
 
     async def position_at(self, event_bus: str, accepted_before: float) -> int:
-        """Return the last position of the batches accepted before a time, 0 where none was."""
+        """Return the last position before the first batch that was accepted at a time or later.
+
+        Everything up to it is older, even where a replica brought an older time than its
+        predecessors; 0 where nothing is.
+        """
+
+    async def event_buses(self) -> list[str]:
+        """Return every bus that ever had an event, in order of name."""
 
     async def stream_end(self, stream: str, origin: str) -> int:
         """Return the sequence of the stream's last event of one origin, 0 where there is none."""

@@ -201,7 +201,7 @@ class MemoryStore:
         """See `base.Store.read_log`."""
         log = self._logs.get(event_bus, _Log())
         start = bisect.bisect_right(log.batches, after, key=_last_position)
-        return _take(log.batches[start : start + limit], limit)
+        return _take(log.batches[start : start + max(limit, 1)], limit)
 
     async def read_stream(
         self, stream: str, origin: str, after: int, limit: int
@@ -213,7 +213,7 @@ class MemoryStore:
         """Do what `read_stream` does, at once."""
         batches = self._streams.get((stream, origin), [])
         start = bisect.bisect_right(batches, after, key=_last_sequence)
-        return _take(batches[start : start + limit], limit)
+        return _take(batches[start : start + max(limit, 1)], limit)
 
     async def log_end(self, event_bus: str) -> int:
         """See `base.Store.log_end`."""
@@ -221,9 +221,13 @@ class MemoryStore:
 
     async def position_at(self, event_bus: str, accepted_before: float) -> int:
         """See `base.Store.position_at`."""
-        batches = self._logs.get(event_bus, _Log()).batches
-        older = [_last_position(b) for b in batches if b.accepted_at < accepted_before]
-        return max(older, default=0)
+        log = self._logs.get(event_bus, _Log())
+        younger = (b.position for b in log.batches if b.accepted_at >= accepted_before)
+        return next(younger, log.next_position) - 1
+
+    async def event_buses(self) -> list[str]:
+        """See `base.Store.event_buses`."""
+        return sorted(name for name, log in self._logs.items() if log.next_position > 1)
 
     async def stream_end(self, stream: str, origin: str) -> int:
         """See `base.Store.stream_end`."""
@@ -280,8 +284,8 @@ def _take(batches: Sequence[EventBatch], limit: int) -> list[EventBatch]:
     taken: list[EventBatch] = []
     event_count = 0
     for batch in batches:
-        if event_count >= limit:
-            break
         taken.append(batch)
         event_count += len(batch.events)
+        if event_count >= limit:
+            break
     return taken

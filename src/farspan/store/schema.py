@@ -72,6 +72,11 @@ class Sql:
     KEY_OF_CALL = "SELECT key FROM log WHERE call = ? AND key BETWEEN ? AND ?"
     BUS_NUMBER = "SELECT number FROM bus WHERE name = ?"
     BUSES = "SELECT number, name FROM bus"
+    BUSES_WITH_EVENTS = (
+        "SELECT name FROM bus WHERE kept_end > 0 OR EXISTS "
+        "(SELECT 1 FROM log WHERE key BETWEEN number << ? AND number << ? | ?) ORDER BY name"
+    )
+    TABLE_COUNT = "SELECT count(*) FROM sqlite_schema"
     ADD_BUS = "INSERT INTO bus (name) VALUES (?)"
     LAST_BATCH = (
         "SELECT key, event_count FROM log WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1"
@@ -84,9 +89,10 @@ class Sql:
     )
     KEPT_STREAM_END = "SELECT kept_end FROM stream WHERE stream = ? AND origin = ?"
     KEEP_STREAM_ENDS = (
-        "INSERT OR REPLACE INTO stream (stream, origin, kept_end) "
+        "INSERT INTO stream (stream, origin, kept_end) "
         "SELECT stream, origin, max(sequence + event_count - 1) FROM log "
-        "WHERE key BETWEEN ? AND ? AND stream IS NOT NULL GROUP BY stream, origin"
+        "WHERE key BETWEEN ? AND ? AND stream IS NOT NULL GROUP BY stream, origin "
+        "ON CONFLICT (stream, origin) DO UPDATE SET kept_end = max(kept_end, excluded.kept_end)"
     )
     TRIM = "DELETE FROM log WHERE key BETWEEN ? AND ? AND key + event_count <= ?"
     LOG_KEY_AT = "SELECT key FROM log WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1"
@@ -103,7 +109,7 @@ class Sql:
         "SELECT key FROM log WHERE key BETWEEN ? AND ? AND accepted_at >= ? ORDER BY key LIMIT 1"
     )
     DOCUMENT_VERSION = "SELECT version FROM document WHERE key = ?"
-    DOCUMENTS = "SELECT key, version, value FROM document WHERE key >= ? AND key < ? ORDER BY key"
+    DOCUMENTS_FROM = "SELECT key, version, value FROM document WHERE key >= ? ORDER BY key"
     PUT_DOCUMENT = (
         "INSERT INTO document (key, version, value) VALUES (?, 1, ?) ON CONFLICT (key) "
         "DO UPDATE SET version = version + 1, value = excluded.value RETURNING version"

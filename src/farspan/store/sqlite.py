@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import itertools
 import os
 import queue
 import threading
@@ -214,18 +215,30 @@ class SqliteStore:
 
         return await self._read(read)
 
+    async def event_buses(self) -> list[str]:
+        """See `base.Store.event_buses`."""
+        bounds = (BUS_SHIFT, BUS_SHIFT, POSITION_MASK)
+        return await self._read(
+            lambda connection: [
+                name for (name,) in connection.execute(Sql.BUSES_WITH_EVENTS, bounds)
+            ]
+        )
+
     async def stream_end(self, stream: str, origin: str) -> int:
         """See `base.Store.stream_end`."""
         return await self._read(lambda connection: _stream_end(connection, stream, origin))
 
     async def documents(self, prefix: str) -> list[Document]:
         """See `base.Store.documents`."""
-        return await self._read(
-            lambda connection: [
+
+        def read(connection: apsw.Connection) -> list[Document]:
+            rows = connection.execute(Sql.DOCUMENTS_FROM, (prefix,))
+            return [
                 Document(*row)
-                for row in connection.execute(Sql.DOCUMENTS, (prefix, prefix + "\U0010ffff"))
+                for row in itertools.takewhile(lambda row: row[0].startswith(prefix), rows)
             ]
-        )
+
+        return await self._read(read)
 
     async def cursor(self, name: str) -> int:
         """See `base.Store.cursor`."""
@@ -252,13 +265,16 @@ class SqliteStore:
         return await self._loop.run_in_executor(self._readers, self._on_reader, read)
 
     def _on_reader(self, read: Callable[[apsw.Connection], T]) -> T:
-        connection: apsw.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
-            connection.set_busy_timeout(5_000)
-            self._local.connection = connection
-            self._read_connections.append(connection)
-        return read(connection)
+        try:
+            connection: apsw.Connection | None = getattr(self._local, "connection", None)
+            if connection is None:
+                connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
+                connection.set_busy_timeout(5_000)
+                self._local.connection = connection
+                self._read_connections.append(connection)
+            return read(connection)
+        except apsw.Error as error:
+            raise StoreError(f"The store could not be read: {error}. Check the disk.") from error
 
     async def close(self) -> None:
         """See `base.Store.close`."""
@@ -313,7 +329,7 @@ class _Writer:
         except (apsw.IOError, apsw.CorruptError, apsw.NotADBError) as error:
             self._roll_back(group)
             return StoreFailed(
-                f"The store stopped after an I/O error ({error}). Nothing unacknowledged was kept. "
+                f"The store stopped after an I/O error ({error}). It acknowledges nothing more. "
                 "Check the disk, then start the Region again."
             )
         except apsw.FullError:
@@ -489,7 +505,7 @@ def open_store(path: Path, loop: asyncio.AbstractEventLoop) -> SqliteStore:
 
 
 def _lock(lock_file: int, path: Path) -> None:
-    """Keep every other process away: two writers would each trust their own idea of the log's end."""
+    """Keep every other process away: two writers would each trust their own idea of its end."""
     try:
         fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -498,8 +514,9 @@ def _lock(lock_file: int, path: Path) -> None:
             f"The store {path} is in use by process {owner}. "
             "Stop that one first, or choose another --data."
         ) from error
-    os.ftruncate(lock_file, 0)
-    os.pwrite(lock_file, str(os.getpid()).encode(), 0)
+    with contextlib.suppress(OSError):  # a full disk: the lock holds without the name in it
+        os.ftruncate(lock_file, 0)
+        os.pwrite(lock_file, str(os.getpid()).encode(), 0)
 
 
 def _connect(path: Path) -> apsw.Connection:
@@ -508,7 +525,9 @@ def _connect(path: Path) -> apsw.Connection:
     connection.set_busy_timeout(5_000)
     version = connection.pragma("user_version")
     application_id = connection.pragma("application_id")
-    if version and application_id != APPLICATION_ID:
+    # Most programs leave both numbers at 0, so a file that has tables already is one of theirs.
+    is_empty = not version and not connection.execute(Sql.TABLE_COUNT).get
+    if application_id != APPLICATION_ID and not is_empty:
         connection.close()
         raise StoreUnusable(f"{path} is another program's database. Choose another --data.")
     if version > FORMAT_VERSION:

@@ -8,6 +8,7 @@ invocation id where the client sent none, so that a second sending is known as s
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Mapping
 
 import aiohttp
@@ -43,6 +44,10 @@ OWN_HEADERS = HOP_HEADERS | {"date"}
 """Headers of a reply that this node's own server writes: passed on, they would stand there twice."""
 
 UNAVAILABLE_STATUS = 503
+
+BYTES_AT_ONCE_MAX = 64 * 1024
+"""Larger bodies are written piece by piece: in one piece they hold up the event loop, of which
+aiohttp warns from a megabyte on."""
 
 
 class Forwarder:
@@ -83,7 +88,7 @@ class Forwarder:
                 request.method,
                 URL(target, encoded=True),
                 headers=headers,
-                data=request.body or None,
+                data=_payload(request.body),
                 allow_redirects=False,
             ) as reply:
                 body = await reply.read()
@@ -101,6 +106,12 @@ class Forwarder:
         if self._session is not None:
             await self._session.close()
             await asyncio.sleep(0)  # noqa: TID251 - lets the transports close, waits for no time
+
+
+def _payload(body: bytes) -> bytes | io.BytesIO | None:
+    if len(body) > BYTES_AT_ONCE_MAX:
+        return io.BytesIO(body)
+    return body or None
 
 
 def _reason(error: Exception) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent))
 
-from virtual_time import LoopClock, VirtualLoop  # noqa: E402 - found by the line above
+from virtual_time import LoopClock, VirtualLoop
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop

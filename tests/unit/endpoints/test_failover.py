@@ -107,7 +107,7 @@ def test_a_change_says_when_and_why(state: State, evidence: Evidence) -> None:
     seen = see(in_state(state), evidence, 61)
 
     if seen.state is not state:
-        assert NOW + 61 == seen.since
+        assert seen.since == NOW + 61
         assert seen.reason not in ("", "new endpoint")
 
 
@@ -173,8 +173,8 @@ def test_failing_again_starts_the_hold_anew() -> None:
     failed = see(in_state(State.RECOVERING), Evidence.UNHEALTHY, 59)
     recovering = see(failed, Evidence.HEALTHY, 1)
 
-    assert "the primary failed again before the hold time was over" == failed.reason
-    assert 7 == recovering.generation
+    assert failed.reason == "the primary failed again before the hold time was over"
+    assert recovering.generation == 7
     assert State.RECOVERING is see(recovering, Evidence.HEALTHY, 59).state
     assert State.PRIMARY is see(recovering, Evidence.HEALTHY, 60).state
 

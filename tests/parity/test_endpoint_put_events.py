@@ -1,0 +1,247 @@
+"""PutEvents with an EndpointId: signed with SigV4A, routed, and copied to the other Region."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.client import BaseClient
+
+if TYPE_CHECKING:
+    from tests.parity.conftest import Eventually, GlobalEndpoint
+
+EAST, WEST = "us-east-1", "us-west-2"
+ACCOUNT = "000000000000"
+REGIONS = pytest.mark.parametrize("region", [EAST, WEST])
+Refusal = Callable[..., tuple[str, str]]
+
+
+def entry(**changes: object) -> dict[str, Any]:
+    """Return an entry without a bus."""
+    return {"Source": "shop", "DetailType": "paid", "Detail": '{"n": 1.0}', **changes}
+
+
+def served_by(answer: dict[str, Any]) -> str:
+    """Return the Region that took a call."""
+    return answer["ResponseMetadata"]["HTTPHeaders"]["x-farspan-region"]
+
+
+def test_an_event_appears_in_both_regions(
+    client: Callable[..., BaseClient], endpoint: GlobalEndpoint
+) -> None:
+    """One id, the origin's Region and time in both; the endpoint's ARN in the replica alone."""
+    answer = client("events").put_events(
+        EndpointId=endpoint.endpoint_id,
+        Entries=[entry(EventBusName=endpoint.name, Resources=["arn:aws:s3:::shop"])],
+    )
+    (original,) = endpoint.queues[EAST].receive(1)
+    (replica,) = endpoint.queues[WEST].receive(1)
+    event = json.loads(original["Body"])
+    own, marked = '"resources":["arn:', f'"resources":["{endpoint.arn}","arn:'
+
+    assert answer["Entries"][0]["EventId"] == event["id"]
+    assert (EAST, ["arn:aws:s3:::shop"]) == (event["region"], event["resources"])
+    assert original["Body"].replace(own, marked) == replica["Body"]
+
+
+def test_the_replica_is_not_copied_back(
+    client: Callable[..., BaseClient], endpoint: GlobalEndpoint
+) -> None:
+    """Each Region's queue has each event once: nothing goes round."""
+    for number in range(2):
+        client("events").put_events(
+            EndpointId=endpoint.endpoint_id, Entries=[entry(Detail=f'{{"n":{number}}}')]
+        )
+        for queue in endpoint.queues.values():
+            assert [{"n": number}] == [event["detail"] for event in queue.receive_events(1)]
+
+    assert all(queue.is_empty() for queue in endpoint.queues.values())
+
+
+def test_without_an_endpoint_nothing_is_copied(
+    client: Callable[..., BaseClient], endpoint: GlobalEndpoint
+) -> None:
+    """What is put on one Region's bus directly stays there."""
+    client("events").put_events(Entries=[entry(EventBusName=endpoint.name, Detail='{"n":1}')])
+    client("events").put_events(EndpointId=endpoint.endpoint_id, Entries=[entry(Detail='{"n":2}')])
+
+    assert [1, 2] == [e["detail"]["n"] for e in endpoint.queues[EAST].receive_events(2)]
+    assert [2] == [e["detail"]["n"] for e in endpoint.queues[WEST].receive_events(1)]
+
+
+@REGIONS
+@pytest.mark.parametrize("bus", ["name", "arn-of-the-primary", "arn-of-the-secondary", "missing"])
+def test_how_the_bus_may_be_named(
+    client: Callable[..., BaseClient], endpoint: GlobalEndpoint, region: str, bus: str
+) -> None:
+    """Name, ARN of either Region or nothing: the endpoint's bus in the Region in use."""
+    names = dict(
+        zip(
+            ("name", "arn-of-the-primary", "arn-of-the-secondary"),
+            (endpoint.name, *endpoint.event_bus_arns),
+            strict=True,
+        )
+    )
+    named = {"EventBusName": names[bus]} if bus in names else {}
+    answer = client("events", region).put_events(
+        EndpointId=endpoint.endpoint_id, Entries=[entry(**named)]
+    )
+    (event,) = endpoint.queues[EAST].receive_events(1)
+    endpoint.queues[WEST].receive(1)
+
+    assert EAST == served_by(answer)
+    assert event["id"] == answer["Entries"][0]["EventId"]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "default",
+        f"arn:aws:events:{EAST}:{ACCOUNT}:event-bus/default",
+        f"arn:aws:events:{EAST}:111111111111:event-bus/{{name}}",
+        f"arn:aws:events:eu-west-1:{ACCOUNT}:event-bus/{{name}}",
+    ],
+    ids=["name", "arn", "arn-of-another-account", "arn-of-another-region"],
+)
+def test_a_bus_that_is_not_the_endpoints(
+    events: BaseClient, endpoint: GlobalEndpoint, foreign: str
+) -> None:
+    """The entry fails alone."""
+    foreign = foreign.replace("{name}", endpoint.name)
+    answer = events.put_events(
+        EndpointId=endpoint.endpoint_id, Entries=[entry(EventBusName=foreign), entry()]
+    )
+    failed, taken = answer["Entries"]
+    for queue in endpoint.queues.values():
+        queue.receive(1)
+
+    assert (
+        "InvalidArgument",
+        f"Parameter EventBusName is not valid. Reason: {foreign} is not an event bus of "
+        f"endpoint {endpoint.endpoint_id}.",
+    ) == (failed["ErrorCode"], failed["ErrorMessage"])
+    assert "EventId" in taken
+
+
+@REGIONS
+def test_an_unknown_endpoint(
+    client: Callable[..., BaseClient], refusal: Refusal, region: str
+) -> None:
+    """The whole call fails."""
+    assert (
+        "ResourceNotFoundException",
+        "Endpoint aaaaaaaaaa.veo does not exist.",
+    ) == refusal(
+        client("events", region).put_events, EndpointId="aaaaaaaaaa.veo", Entries=[entry()]
+    )
+
+
+@pytest.mark.parametrize("bad", ["nodot", "two.dots.here"])
+def test_an_endpoint_id_that_cannot_be_one(events: BaseClient, refusal: Refusal, bad: str) -> None:
+    """An id has one dot; SDKs do not look, so the server does."""
+    code, message = refusal(events.put_events, EndpointId=bad, Entries=[entry()])
+
+    assert "ValidationException" == code
+    assert message == (
+        f"1 validation error detected: Value '{bad}' at 'endpointId' failed to satisfy "
+        r"constraint: Member must satisfy regular expression pattern: "
+        r"^[A-Za-z0-9\-]+[\.][A-Za-z0-9\-]+$"
+    )
+
+
+def test_eleven_entries(events: BaseClient, endpoint: GlobalEndpoint, refusal: Refusal) -> None:
+    """The model's constraints hold here as well."""
+    code, message = refusal(
+        events.put_events, EndpointId=endpoint.endpoint_id, Entries=[entry()] * 11
+    )
+
+    assert "ValidationException" == code
+    assert message.endswith("Member must have length less than or equal to 10")
+
+
+class TestFailover:
+    """The health check turns, and the events go to the other Region."""
+
+    @pytest.fixture(scope="class")
+    def moving(self, make_endpoint: Callable[[str], GlobalEndpoint]) -> GlobalEndpoint:
+        """An endpoint of these tests' own."""
+        return make_endpoint("moving")
+
+    @pytest.fixture
+    def turn(
+        self,
+        client: Callable[..., BaseClient],
+        moving: GlobalEndpoint,
+        eventually: Eventually,
+    ) -> Callable[[bool, str], None]:
+        """Invert the health check or not, and wait until events go to a Region."""
+
+        def turn(inverted: bool, region: str) -> None:
+            client("route53").update_health_check(
+                HealthCheckId=moving.health_check_id, Inverted=inverted
+            )
+
+            def there() -> bool:
+                answer = client("events").put_events(
+                    EndpointId=moving.endpoint_id, Entries=[entry(Source="probe")]
+                )
+                return served_by(answer) == region
+
+            eventually(there, 20)
+
+        return turn
+
+    @pytest.fixture
+    def plain(self, client: Callable[..., BaseClient]) -> Callable[[str], BaseClient]:
+        """Return a client that signs for one Region, endpoint or not."""
+        return lambda region: client("events", region, signature_version="v4")
+
+    def test_failover_and_failback(
+        self,
+        client: Callable[..., BaseClient],
+        moving: GlobalEndpoint,
+        turn: Callable[[bool, str], None],
+        plain: Callable[[str], BaseClient],
+        refusal: Refusal,
+    ) -> None:
+        """Unhealthy: the secondary takes events under its own name; healthy: back again.
+
+        A plain SigV4 signature works only while its Region is the one that serves.
+        """
+        put = {"EndpointId": moving.endpoint_id, "Entries": [entry(Source="kept")]}
+        out_of_scope = (
+            "InvalidSignatureException",
+            "Credential should be scoped to a valid region.",
+        )
+
+        assert EAST == served_by(client("events").put_events(**put))
+        assert EAST == served_by(plain(EAST).put_events(**put))
+        assert out_of_scope == refusal(plain(WEST).put_events, **put)
+
+        turn(True, WEST)
+        answer = client("events").put_events(**put)
+        assert WEST == served_by(answer)
+        assert WEST == served_by(plain(WEST).put_events(**put))
+        assert out_of_scope == refusal(plain(EAST).put_events, **put)
+
+        turn(False, EAST)
+        assert EAST == served_by(client("events").put_events(**put))
+        self._check_copies(moving, answer["Entries"][0]["EventId"])
+
+    def _check_copies(self, moving: GlobalEndpoint, event_id: str) -> None:
+        """Find one event in both Regions: the secondary's own, the primary's copy."""
+        found = {}
+        for region, queue in moving.queues.items():
+            while region not in found:
+                for message in queue.sqs.receive_message(
+                    QueueUrl=queue.url, MaxNumberOfMessages=10, WaitTimeSeconds=2
+                )["Messages"]:
+                    event = json.loads(message["Body"])
+                    if event["id"] == event_id:
+                        found[region] = event
+
+        assert [WEST, WEST] == [found[region]["region"] for region in (EAST, WEST)]
+        assert [] == found[WEST]["resources"]
+        assert [moving.arn] == found[EAST]["resources"]

@@ -1,0 +1,122 @@
+"""Replays `failover.txt`: what observers see, and which Region each of them routes to, and why.
+
+`SCENARIOS_REWRITE=1` writes the halves below `----` anew, and that run fails. Commit the result
+only if you understand the difference.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from farspan.endpoints.failover import Hold, Routing, hold_seconds, weigh
+from farspan.endpoints.failover import step as fail_over
+from farspan.health.check import CheckState, ProbeResult
+from farspan.health.check import step as count
+from farspan.health.votes import tally
+
+SCENARIO = Path(__file__).with_name("failover.txt")
+RULE = "\n----"
+RESULTS = {
+    "ok": ProbeResult(healthy=True, report="Success: fine"),
+    "fail": ProbeResult(healthy=False, report="Failure: broken"),
+}
+START = 100_000
+
+
+class World:
+    """The observers of one endpoint's primary Region; each routes for itself."""
+
+    def __init__(self, names: list[str], threshold: int, hold_seconds: float) -> None:
+        self.now = START
+        self.threshold = threshold
+        self.hold = Hold(seconds=hold_seconds, seconds_max=900)
+        self.backlog = False
+        self.checks = {name: CheckState() for name in names}
+        self.routings = {name: Routing(since=START) for name in names}
+        self.cut_off: set[str] = set()
+
+    def run(self, command: str) -> None:
+        """Do what one line says."""
+        verb, *words = command.split()
+        match verb:
+            case "probe":
+                names = list(self.checks) if words[0] == "all" else words[:1]
+                for word in words[1:]:
+                    self.probe(names, RESULTS[word])
+            case "cut-off":
+                self.cut_off |= set(words)
+            case "joined":
+                self.cut_off -= set(words)
+            case "wait":
+                for _ in range(int(words[0].removesuffix("s"))):
+                    self.now += 1
+                    self.look()
+            case "backlog":
+                self.backlog = words == ["waiting"]
+            case _:
+                raise ValueError(command)
+        self.look()
+
+    def probe(self, names: list[str], result: ProbeResult) -> None:
+        """Let observers probe once."""
+        for name in names:
+            self.checks[name] = count(self.checks[name], result, self.threshold)
+        self.look()
+
+    def look(self) -> None:
+        """Let every observer weigh the votes that reach it."""
+        for name, routing in self.routings.items():
+            heard = {name} if name in self.cut_off else self.checks.keys() - self.cut_off
+            votes = [self.checks[n].status for n in heard if self.checks[n].settled]
+            own = self.checks[name].status if self.checks[name].settled else None
+            evidence = weigh(tally(votes, len(self.checks)), own)
+            self.routings[name] = fail_over(
+                routing, evidence, caught_up=not self.backlog, now=self.now, hold=self.hold
+            )
+
+    def tell(self) -> str:
+        """Return where everything stands."""
+        lines = [
+            f"{name} {self.checks[name].status} | {routing.state} route={routing.route} "
+            f"generation={routing.generation} hold={hold_seconds(routing, self.hold):.0f}s | "
+            f"{routing.reason}\n"
+            for name, routing in self.routings.items()
+        ]
+        return "".join(lines)
+
+
+def begin(command: str) -> World:
+    """Return the world that an `observers` line asks for."""
+    _, *words = command.split()
+    settings = dict(word.split("=") for word in words if "=" in word)
+    names = [word for word in words if "=" not in word]
+    return World(names, int(settings["threshold"]), float(settings["hold"]))
+
+
+def replay(text: str) -> str:
+    """Return the scenario with the lower half of each step as it comes out now."""
+    world, told = World([], 1, 0), []
+    for block in text.strip().split("\n\n"):
+        story, rule, _ = block.partition(RULE)
+        assert rule, f"a step without {RULE!r}: {block}"
+        for line in story.splitlines():
+            if line.startswith("observers "):
+                world = begin(line)
+            elif not line.startswith("#"):
+                world.run(line)
+        told.append(f"{story}{RULE}\n{world.tell()}")
+    return "\n".join(told)
+
+
+def test_failover_scenario() -> None:
+    """Probes, votes, routes and reasons go as the story tells."""
+    text = SCENARIO.read_text()
+    replayed = replay(text)
+    if os.environ.get("SCENARIOS_REWRITE") == "1":
+        SCENARIO.write_text(replayed)
+        pytest.fail("The scenario was rewritten. Read the difference, and run again without.")
+
+    assert replayed == text

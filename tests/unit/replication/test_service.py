@@ -1,0 +1,580 @@
+"""Two Regions that copy each other's events, as they run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import msgspec
+import pytest
+from virtual_time import LoopClock
+
+from farspan.ingest.entries import Entry, Placement, accept_entries
+from farspan.model.endpoint import Endpoint, EndpointState, ReplicationState
+from farspan.model.event import CallId, EventBatch, call_id_of
+from farspan.replication.service import (
+    PULL_EVENT_COUNT,
+    RETRY_SECONDS,
+    WAIT_SECONDS,
+    ReplicationService,
+)
+from farspan.replication.stream import StreamReply, StreamRequest, replication_cursor
+from farspan.store.base import Append, Change, Result, StoreError
+from farspan.store.memory import MemoryStore
+
+EAST, WEST = "us-east-1", "us-west-2"
+
+
+def endpoint_named(name: str) -> Endpoint:
+    """Return an endpoint from east to west, all of them on one bus."""
+    return Endpoint(
+        account="1" * 12,
+        name=name,
+        endpoint_id=f"{name}.veo",
+        event_bus_name="orders",
+        primary_region=EAST,
+        secondary_region=WEST,
+        health_check_id="c",
+        state=EndpointState.ACTIVE,
+    )
+
+
+ORDERS = endpoint_named("orders")
+BILLS = endpoint_named("bills")
+BUS = ORDERS.event_bus_key
+
+
+class SlowStore(MemoryStore):
+    """A memory engine that a test makes fail, or whose reads it makes slow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fails = False
+        self.read_seconds = 0.0
+
+    async def commit(self, changes: list[Change]) -> list[Result]:  # type: ignore[override]
+        """See `Store.commit`."""
+        if self.fails:
+            raise StoreError("The disk is full.")
+        return self.apply(changes)
+
+    async def read_stream(
+        self, stream: str, origin: str, after: int, limit: int
+    ) -> list[EventBatch]:
+        """See `Store.read_stream`. What is read is what was there when the read began."""
+        batches = self.stream_now(stream, origin, after, limit)
+        if self.read_seconds:
+            await asyncio.sleep(self.read_seconds)  # noqa: TID251 - virtual
+        return batches
+
+
+class Pair:
+    """Two Regions, each with a store and its replication, and the link between them."""
+
+    def __init__(self, clock: LoopClock) -> None:
+        self.clock = clock
+        self.stores = {EAST: SlowStore(), WEST: SlowStore()}
+        self.endpoints = {EAST: [ORDERS], WEST: [ORDERS]}
+        self.down: set[str] = set()
+        self.asked: list[tuple[str, StreamRequest]] = []
+        self.replies: list[tuple[str, StreamReply]] = []
+        self.services = {region: self.join(region) for region in (EAST, WEST)}
+
+    def join(self, region: str) -> ReplicationService:
+        """Return the replication of a Region over its store."""
+        return ReplicationService(
+            region=region,
+            store=self.stores[region],
+            clock=self.clock,
+            endpoints=lambda: self.endpoints[region],
+            fetch=self.fetch,
+        )
+
+    async def fetch(self, region: str, request: StreamRequest) -> StreamReply:
+        """Ask a Region's service, in the wire's bytes."""
+        self.asked.append((region, request))
+        if region in self.down:
+            raise ConnectionRefusedError(region)
+        reply = await self.services[region].serve(request)
+        if region in self.down:
+            raise ConnectionResetError(region)
+        self.replies.append((region, reply))
+        return msgspec.msgpack.decode(msgspec.msgpack.encode(reply), type=StreamReply)
+
+    async def start(self) -> None:
+        """Begin in both Regions."""
+        for service in self.services.values():
+            service.refresh()
+        await self.settle()
+
+    async def settle(self, seconds: float = 0.01) -> None:
+        """Let what is under way come to rest."""
+        await self.clock.sleep(seconds)
+
+    async def restart(self, region: str) -> None:
+        """End a Region's process and start it again over the same store."""
+        await self.services[region].close()
+        self.services[region] = self.join(region)
+        self.services[region].refresh()
+
+    async def close(self) -> None:
+        """End both."""
+        for service in self.services.values():
+            await service.close()
+
+    def put(
+        self, region: str, name: str, event_count: int = 1, endpoint: Endpoint | None = ORDERS
+    ) -> None:
+        """Let a Region accept a call."""
+        call = call_id_of("key", name, b"")
+        acceptance = accept_entries(
+            [Entry(source="shop", detail_type=name, detail="{}")] * event_count,
+            call=call,
+            account=ORDERS.account,
+            region=region,
+            now=self.clock.now(),
+            place=lambda _: Placement(event_bus=BUS),
+        )
+        self.stores[region].apply(
+            [Append(self.batch(region, call, acceptance.envelopes, endpoint))]
+        )
+
+    def batch(
+        self,
+        region: str,
+        call: CallId,
+        envelopes: dict[str, list[bytes]],
+        endpoint: Endpoint | None,
+    ) -> EventBatch:
+        """Return a call's events as ingest appends them."""
+        return EventBatch(
+            event_bus=BUS,
+            call=call,
+            events=tuple(envelopes[BUS]),
+            accepted_at=self.clock.now(),
+            origin=region,
+            stream=endpoint.endpoint_id if endpoint else None,
+        )
+
+    async def events(self, region: str) -> list[dict[str, object]]:
+        """Return the events on a Region's bus in the order of its log."""
+        batches = await self.stores[region].read_log(BUS, 0, 100_000)
+        return [msgspec.json.decode(event) for batch in batches for event in batch.events]
+
+    async def names(self, region: str) -> list[object]:
+        """Return which calls' events are on a Region's bus, sorted."""
+        return sorted(str(event["detail-type"]) for event in await self.events(region))
+
+    def shipped_calls(self, region: str) -> list[bytes]:
+        """Return every call that a Region shipped, each as often as it did."""
+        return [
+            batch.call for name, reply in self.replies if name == region for batch in reply.batches
+        ]
+
+
+@pytest.fixture
+def pair(clock: LoopClock) -> Pair:
+    """Return two Regions that have not begun."""
+    return Pair(clock)
+
+
+# --- both ways ------------------------------------------------------------------------------
+
+
+async def test_events_cross_both_ways(pair: Pair) -> None:
+    """What either accepts, both have."""
+    await pair.start()
+    pair.put(EAST, "a")
+    pair.put(WEST, "b", event_count=3)
+    await pair.settle()
+
+    assert await pair.names(EAST) == ["a", "b", "b", "b"]
+    assert await pair.names(WEST) == ["a", "b", "b", "b"]
+    await pair.close()
+
+
+async def test_a_replica_keeps_its_region_and_names_the_endpoint(pair: Pair) -> None:
+    """Consumers see where an event came from, and by which endpoint."""
+    await pair.start()
+    pair.put(EAST, "a")
+    await pair.settle()
+    (original,) = await pair.events(EAST)
+    (replica,) = await pair.events(WEST)
+
+    assert replica == {**original, "resources": [ORDERS.arn]}
+    assert replica["region"] == EAST
+    await pair.close()
+
+
+async def test_g6_no_event_goes_round(pair: Pair) -> None:
+    """A Region ships its own events once, and never those that it copied."""
+    await pair.start()
+    for number in range(20):
+        pair.put((EAST, WEST)[number % 2], f"{number}")
+        await pair.settle()
+    await pair.settle(60)
+    shipped = Counter(pair.shipped_calls(EAST) + pair.shipped_calls(WEST))
+
+    assert shipped == {call_id_of("key", f"{number}", b""): 1 for number in range(20)}
+    await pair.close()
+
+
+async def test_g2_a_call_accepted_in_both_regions_is_one_event_in_each(pair: Pair) -> None:
+    """The same call has the same ids in both, so either log keeps what it had first."""
+    await pair.start()
+    pair.down = {EAST, WEST}
+    pair.put(EAST, "a", event_count=2)
+    pair.put(WEST, "a", event_count=2)
+    pair.put(WEST, "b")
+    pair.down = set()
+    await pair.settle(1)
+    ids = {region: [event["id"] for event in await pair.events(region)] for region in (EAST, WEST)}
+
+    assert sorted(ids[EAST]) == sorted(ids[WEST])
+    assert len(set(ids[EAST])) == len(ids[EAST]) == 3
+    await pair.close()
+
+
+async def test_g2_a_retry_after_the_replica_is_no_second_event(pair: Pair) -> None:
+    """A client's retry in the other Region finds the replica there already."""
+    await pair.start()
+    pair.put(EAST, "a")
+    await pair.settle()
+    pair.put(WEST, "a")
+    await pair.settle(10)
+
+    assert await pair.names(EAST) == ["a"]
+    assert await pair.names(WEST) == ["a"]
+    await pair.close()
+
+
+async def test_events_without_an_endpoint_stay(pair: Pair) -> None:
+    """Only what was sent with the EndpointId is replicated."""
+    await pair.start()
+    pair.put(EAST, "a", endpoint=None)
+    pair.put(EAST, "b")
+    await pair.settle()
+
+    assert await pair.names(WEST) == ["b"]
+    await pair.close()
+
+
+async def test_g9_a_long_backlog_crosses_whole(pair: Pair) -> None:
+    """More than one reply's worth arrives, in the order of its origin."""
+    for number in range(2 * PULL_EVENT_COUNT // 10 + 7):
+        pair.put(EAST, f"{number:04}", event_count=10)
+    await pair.start()
+    await pair.settle(1)
+
+    assert await pair.names(WEST) == await pair.names(EAST)
+    assert len(pair.shipped_calls(EAST)) == 2 * PULL_EVENT_COUNT // 10 + 7
+    assert [e["id"] for e in await pair.events(WEST)] == [e["id"] for e in await pair.events(EAST)]
+    await pair.close()
+
+
+# --- restarts and faults --------------------------------------------------------------------
+
+
+async def test_a_restart_goes_on_at_the_stored_cursor(pair: Pair) -> None:
+    """What was copied before is not even asked for."""
+    await pair.start()
+    pair.put(EAST, "a", event_count=5)
+    await pair.settle()
+    pair.put(EAST, "b")
+    pair.asked.clear()
+    await pair.restart(WEST)
+    await pair.settle()
+    after = [request.after for region, request in pair.asked if region == EAST]
+
+    assert await pair.stores[WEST].cursor(replication_cursor(ORDERS.endpoint_id, EAST)) == 6
+    assert after[0] >= 5
+    assert await pair.names(WEST) == ["a"] * 5 + ["b"]
+    await pair.close()
+
+
+async def test_g9_a_peer_that_was_down_is_caught_up_with(pair: Pair) -> None:
+    """What either took meanwhile crosses within a moment of the other's return."""
+    await pair.start()
+    pair.down = {EAST, WEST}
+    pair.put(EAST, "a")
+    pair.put(WEST, "b")
+    await pair.settle(60)
+    assert await pair.names(EAST) == ["a"]
+
+    pair.down = set()
+    await pair.settle(2 * RETRY_SECONDS)
+    assert await pair.names(EAST) == ["a", "b"]
+    assert await pair.names(WEST) == ["a", "b"]
+    await pair.close()
+
+
+async def test_a_peer_that_is_down_is_asked_now_and_then(pair: Pair) -> None:
+    """The wait between two questions is kept, so that a dead peer costs nothing."""
+    pair.down = {EAST}
+    await pair.start()
+    pair.asked.clear()
+    await pair.settle(10)
+
+    assert sum(region == EAST for region, _ in pair.asked) <= 10 / RETRY_SECONDS + 1
+    await pair.close()
+
+
+async def test_g5_a_lost_reply_costs_nothing(pair: Pair) -> None:
+    """Whether or not a reply arrived, the cursor decides what is asked for next."""
+    await pair.start()
+    pair.down = {EAST}  # the question under way gets no answer
+    pair.put(EAST, "a")
+    await pair.settle()
+    pair.put(EAST, "b")
+    pair.down = set()
+    await pair.settle(1)
+
+    assert await pair.names(WEST) == ["a", "b"]
+    await pair.close()
+
+
+async def test_a_full_disk_holds_replication_up_and_loses_nothing(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What could not be committed is asked for again."""
+    await pair.start()
+    pair.stores[WEST].fails = True
+    pair.put(EAST, "a")
+    await pair.settle(10)
+    assert "The disk is full." in caplog.text
+    assert pair.services[WEST].lags() == {}
+
+    pair.stores[WEST].fails = False
+    await pair.settle(2)
+    assert await pair.names(WEST) == ["a"]
+    await pair.close()
+
+
+async def test_a_fault_of_the_program_does_not_end_replication(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A puller that met what nobody thought of says so, and goes on."""
+    serve = pair.services[EAST].serve
+
+    async def broken(request: StreamRequest) -> StreamReply:
+        pair.services[EAST].serve = serve  # type: ignore[method-assign]
+        raise ZeroDivisionError(request)
+
+    pair.services[EAST].serve = broken  # type: ignore[method-assign]
+    pair.put(EAST, "a")
+    await pair.start()
+    await pair.settle(2)
+
+    assert "ZeroDivisionError" in caplog.text
+    assert await pair.names(WEST) == ["a"]
+    await pair.close()
+
+
+async def test_a_replaced_store_is_noticed(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    """An origin whose log ends before the cursor is not the one that was copied: no lag is 0."""
+    await pair.start()
+    pair.put(EAST, "a", event_count=5)
+    await pair.settle()
+    pair.stores[EAST] = SlowStore()
+    await pair.restart(EAST)
+    pair.down = {EAST}  # so that what is under way ends
+    await pair.settle(WAIT_SECONDS)
+    pair.down = set()
+    pair.put(EAST, "b")
+    await pair.settle(2 * WAIT_SECONDS)
+
+    assert "its log was replaced" in caplog.text
+    assert pair.services[WEST].lags() == {}
+    await pair.close()
+
+
+# --- long polls -----------------------------------------------------------------------------
+
+
+def request_for(endpoint: Endpoint, after: int = 0, wait_seconds: float = 5.0) -> StreamRequest:
+    """Return what the other Region asks."""
+    return StreamRequest(
+        stream=endpoint.endpoint_id, after=after, limit=10, wait_seconds=wait_seconds
+    )
+
+
+async def test_an_append_wakes_a_long_poll(pair: Pair) -> None:
+    """An event crosses as soon as it is durable, not when a poll is due."""
+    asked = asyncio.create_task(pair.services[EAST].serve(request_for(ORDERS)))
+    await pair.settle(3)
+    assert not asked.done()
+
+    appended_at = pair.clock.monotonic()
+    pair.put(EAST, "a", event_count=2)
+    reply = await asked
+    assert (reply.end, len(reply.batches)) == (2, 1)
+    assert pair.clock.monotonic() == appended_at
+
+
+@pytest.mark.parametrize(
+    ("wait_seconds", "seconds"), [(0, 0), (2, 2), (5, 5), (3_600, WAIT_SECONDS), (-1, 0)]
+)
+async def test_a_long_poll_ends(pair: Pair, wait_seconds: float, seconds: float) -> None:
+    """With nothing to tell, a reply comes when asked for, and never later than the limit."""
+    began_at = pair.clock.monotonic()
+    reply = await pair.services[EAST].serve(request_for(ORDERS, wait_seconds=wait_seconds))
+
+    assert reply == StreamReply(end=0)
+    assert pair.clock.monotonic() - began_at == pytest.approx(seconds)
+
+
+async def test_an_append_of_another_stream_does_not_answer(pair: Pair) -> None:
+    """Who is woken for nothing goes on waiting."""
+    pair.endpoints[EAST] = [ORDERS, BILLS]
+    asked = asyncio.create_task(pair.services[EAST].serve(request_for(ORDERS)))
+    await pair.settle(1)
+    pair.put(EAST, "a", endpoint=BILLS)
+    await pair.settle(1)
+    assert not asked.done()
+
+    pair.put(EAST, "b")
+    await pair.settle(0)
+    assert (await asked).end == 1
+
+
+async def test_two_polls_of_one_bus_do_not_steal_each_others_wake_up(pair: Pair) -> None:
+    """An append between one poll's look and its wait wakes it, whatever other polls there are."""
+    pair.endpoints[EAST] = [ORDERS, BILLS]
+    pair.stores[EAST].read_seconds = 0.2
+    began_at = pair.clock.monotonic()
+    orders = asyncio.create_task(pair.services[EAST].serve(request_for(ORDERS)))
+    await pair.settle(0.1)  # that poll has looked at the log, and has not heard back yet
+    pair.put(EAST, "a")
+    bills = asyncio.create_task(pair.services[EAST].serve(request_for(BILLS)))
+    reply = await orders
+
+    assert len(reply.batches) == 1
+    assert pair.clock.monotonic() - began_at < 1
+    await bills
+
+
+async def test_an_unknown_stream_says_so(pair: Pair) -> None:
+    """A Region that does not know the endpoint does not pretend that its stream is empty."""
+    assert await pair.services[EAST].serve(request_for(BILLS)) == StreamReply(end=0, known=False)
+
+
+async def test_an_unknown_stream_is_asked_for_now_and_then(pair: Pair) -> None:
+    """Until the other Region knows the endpoint there is no lag to tell, and no busy loop."""
+    pair.endpoints[EAST] = []
+    await pair.start()
+    pair.asked.clear()
+    await pair.settle(10)
+    assert sum(region == EAST for region, _ in pair.asked) <= 10 / RETRY_SECONDS + 1
+    assert pair.services[WEST].lags() == {}
+
+    pair.endpoints[EAST] = [ORDERS]
+    pair.put(EAST, "a")
+    await pair.settle(1)
+    assert await pair.names(WEST) == ["a"]
+    await pair.close()
+
+
+async def test_what_is_asked_beyond_is_known_to_have_arrived(pair: Pair) -> None:
+    """Only what the other Region has may leave the log; after a start nothing is known."""
+    assert pair.services[EAST].shipped(ORDERS.endpoint_id) == 0
+    await pair.start()
+    pair.put(EAST, "a", event_count=3)
+    await pair.settle()
+
+    assert pair.services[EAST].shipped(ORDERS.endpoint_id) == 3
+    await pair.close()
+
+
+# --- lags and endpoints ---------------------------------------------------------------------
+
+
+async def test_a_lag_is_known_once_a_reply_came(pair: Pair) -> None:
+    """Nothing heard is not the same as nothing behind."""
+    pair.down = {EAST}
+    await pair.start()
+    assert pair.services[WEST].lags() == {}
+
+    pair.down = set()
+    pair.put(EAST, "a")
+    await pair.settle(1)
+    assert pair.services[WEST].lags() == {ORDERS.endpoint_id: 0.0}
+
+    pair.down = {EAST}
+    await pair.settle(2 * WAIT_SECONDS)
+    assert pair.services[WEST].lags() == {}
+    await pair.close()
+
+
+async def test_a_backlog_shows_as_lag(pair: Pair) -> None:
+    """While a copy is behind, its lag is the age of what it has reached."""
+    for number in range(3 * PULL_EVENT_COUNT // 10):
+        pair.put(EAST, f"{number:04}", event_count=10)
+    await pair.settle(30)
+    pair.stores[EAST].read_seconds = 1.0
+    await pair.start()
+    lags = []
+    for _ in range(4):
+        lags.append(pair.services[WEST].lags().get(ORDERS.endpoint_id))
+        await pair.settle(1)
+
+    assert lags == [None, pytest.approx(31, abs=0.1), pytest.approx(32, abs=0.1), 0.0]
+    await pair.close()
+
+
+async def test_samples_are_the_ages_at_arrival(pair: Pair) -> None:
+    """The newest is the last; an endpoint that is not copied has none."""
+    await pair.start()
+    pair.down = {EAST}
+    pair.put(EAST, "a")
+    await pair.settle(10)
+    pair.down = set()
+    await pair.settle(1)
+    pair.put(EAST, "b")
+    await pair.settle(1)
+    samples = pair.services[WEST].samples(ORDERS.endpoint_id)
+
+    assert samples == [pytest.approx(10, abs=2 * RETRY_SECONDS), pytest.approx(0, abs=0.01)]
+    assert pair.services[WEST].samples("nowhere.veo") == []
+    await pair.close()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": EndpointState.DELETING},
+        {"state": EndpointState.CREATE_FAILED},
+        {"replication": ReplicationState.DISABLED},
+        {"primary_region": "eu-west-1", "secondary_region": "eu-central-1"},
+    ],
+    ids=["deleting", "never-created", "replication-off", "of-other-regions"],
+)
+async def test_pulling_follows_the_endpoint(pair: Pair, changes: dict[str, object]) -> None:
+    """An endpoint that is not replicated (here) is no longer pulled, and is again when it is."""
+    await pair.start()
+    pair.endpoints[WEST] = [msgspec.structs.replace(ORDERS, **changes)]
+    pair.services[WEST].refresh()
+    pair.put(EAST, "a")
+    await pair.settle(2 * WAIT_SECONDS)
+    assert await pair.names(WEST) == []
+    assert pair.services[WEST].lags() == {}
+
+    pair.endpoints[WEST] = [ORDERS]
+    pair.services[WEST].refresh()
+    await pair.settle()
+    assert await pair.names(WEST) == ["a"]
+    await pair.close()
+
+
+async def test_two_endpoints_of_one_bus_are_two_streams(pair: Pair) -> None:
+    """Each is numbered by itself, and both reach the same bus."""
+    for region in (EAST, WEST):
+        pair.endpoints[region] = [ORDERS, BILLS]
+    await pair.start()
+    for number in range(6):
+        pair.put(EAST, f"{number}", endpoint=(ORDERS, BILLS)[number % 2])
+        await pair.settle()
+
+    assert await pair.names(WEST) == [f"{number}" for number in range(6)]
+    for endpoint in (ORDERS, BILLS):
+        assert pair.stores[WEST].cursor_now(replication_cursor(endpoint.endpoint_id, EAST)) == 3
+    await pair.close()
