@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SEED ?= 1
 
-.PHONY: all demo up test check lint types contracts unit system sim bench lock clean
+.PHONY: all demo up test check lint types contracts unit system sim bench docs lock clean
 
 all: check
 
@@ -48,6 +48,9 @@ sim: $(STAMP) ## one simulated history, narrated: make sim SEED=7
 
 bench: $(STAMP) ## measures and writes bench/results/<date>-<commit>.json
 	$(BIN)/python bench/run.py $(ARGS)
+
+docs: $(STAMP) ## renew the generated parts of docs/
+	$(BIN)/python docs/render.py
 
 lock: ## renew requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra demo --group dev --universal --python-version 3.11 \

@@ -133,7 +133,7 @@ def _check(config: Config, path: Path) -> None:
     for node in config.nodes:
         _check_node(node, config, path)
     for credential in config.credentials:
-        if not re.fullmatch(r"\d{12}", credential.account_id):
+        if not re.fullmatch(r"[0-9]{12}", credential.account_id):
             raise ConfigError(f"{path}: account_id `{credential.account_id}` must have 12 digits.")
     if not 0 < config.health.time_scale < math.inf:
         raise ConfigError(f"{path}: health.time_scale must be a number above 0.")

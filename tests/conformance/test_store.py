@@ -93,7 +93,7 @@ async def numbers(store: Store, bus: str = BUS, after: int = 0, limit: int = 1_0
 
 
 async def test_positions_are_dense_in_each_bus(store: Store) -> None:
-    """Events are numbered from 1 without a gap, in every bus for itself, within and across commits."""
+    """Events are numbered from 1 without a gap, in every bus for itself, across commits too."""
     results = await store.commit(
         [append(1, 3), append(2, event_bus=OTHER_BUS), append(3, 2), append(4, event_bus=OTHER_BUS)]
     )
@@ -242,7 +242,7 @@ async def test_buses_are_read_apart(store: Store) -> None:
 
 
 async def test_position_at_ends_before_the_first_younger_batch(store: Store) -> None:
-    """What is older than a time is the log's beginning: a late replica does not take others along."""
+    """What is older than a time is the log's beginning: a late replica takes nothing along."""
     await store.commit([append(1, 2, accepted_at=10.0), append(2, accepted_at=20.0)])
     await store.commit([append(3, accepted_at=12.0, origin=THERE), append(4, accepted_at=30.0)])
 
@@ -342,7 +342,7 @@ async def test_a_deleted_document_is_gone(store: Store) -> None:
     ],
 )
 async def test_a_conflict_leaves_nothing_of_the_commit(store: Store, change: Change) -> None:
-    """Where a version is not the expected one, nothing before or after it in the commit happened."""
+    """Where a version is not the expected one, nothing else of the commit happened either."""
     await store.commit([PutDocument("a", b"1"), timer("t"), append(1), MoveCursor("c", 1)])
 
     with pytest.raises(Conflict, match="version"):

@@ -400,13 +400,18 @@ def unique(text: str) -> str:
 
 
 @pytest.fixture
-def bus(client: ClientFactory, name: str) -> Iterator[str]:
-    """An event bus of that name in both Regions; taken down with its rules."""
+def bus(client: ClientFactory, name: str, eventually: Eventually) -> Iterator[str]:
+    """An event bus of that name in both Regions; taken down with its rules.
+
+    Managed rules go with their endpoint, in the other Region a moment later.
+    """
     regions = [client("events", region) for region in (EAST, WEST)]
     for regional in regions:
         regional.create_event_bus(Name=name)
     yield name
     for regional in regions:
+        managed = {"EventBusName": name, "NamePrefix": "GlobalEndpointManagedRule-"}
+        eventually(lambda: not regional.list_rules(**managed)["Rules"])  # noqa: B023 - called here
         for rule in regional.list_rules(EventBusName=name)["Rules"]:
             targets = regional.list_targets_by_rule(Rule=rule["Name"], EventBusName=name)["Targets"]
             if targets:

@@ -276,6 +276,7 @@ def test_without_replication_no_role_is_needed(
     ],
 )
 def test_create_refusals(
+    unchecked: Callable[..., BaseClient],
     events: BaseClient,
     settings: dict[str, Any],
     refusal: Refusal,
@@ -288,90 +289,87 @@ def test_create_refusals(
     params = {key: value for key, value in (settings | change(bus)).items() if value is not None}
 
     assert (code, message.replace("{arn}", bus_arn(bus))) == refusal(
-        events.create_endpoint, **params
+        unchecked("events").create_endpoint, **params
     )
     assert [] == events.list_endpoints(NamePrefix=bus)["Endpoints"]
 
 
-class TestWhatCannotBecomeActive:
-    """Faults that show only after a while: the endpoint fails, with the reason."""
+@pytest.fixture(scope="module")
+def failing(
+    client: Callable[..., BaseClient],
+    settings_of: SettingsOf,
+    healthy: str,
+) -> Iterator[dict[str, str]]:
+    """Two endpoints at once, so that their waiting overlaps."""
+    events = client("events")
+    for name in ("no-check", "no-bus"):
+        events.create_event_bus(Name=name)
+    client("events", WEST).create_event_bus(Name="no-check")
+    events.create_endpoint(**settings_of("no-check", "00000000-0000-4000-8000-000000000000"))
+    events.create_endpoint(**settings_of("no-bus", healthy))
+    yield {
+        "no-check": "The health check does not exist.",
+        "no-bus": "The event bus does not exist in the secondary Region.",
+    }
+    for name in ("no-check", "no-bus"):
+        events.delete_endpoint(Name=name)
 
-    @pytest.fixture(scope="class")
-    def failing(
-        self,
-        client: Callable[..., BaseClient],
-        settings_of: SettingsOf,
-        healthy: str,
-    ) -> Iterator[dict[str, str]]:
-        """Two endpoints at once, so that their waiting overlaps."""
-        events = client("events")
-        for name in ("no-check", "no-bus"):
-            events.create_event_bus(Name=name)
-        client("events", WEST).create_event_bus(Name="no-check")
-        events.create_endpoint(**settings_of("no-check", "00000000-0000-4000-8000-000000000000"))
-        events.create_endpoint(**settings_of("no-bus", healthy))
-        yield {
-            "no-check": "The health check does not exist.",
-            "no-bus": "The event bus does not exist in the secondary Region.",
-        }
-        for name in ("no-check", "no-bus"):
-            events.delete_endpoint(Name=name)
 
-    @pytest.mark.parametrize("operation", ["update_endpoint", "delete_endpoint"])
-    def test_no_change_while_it_is_creating(
-        self, events: BaseClient, failing: dict[str, str], refusal: Refusal, operation: str
-    ) -> None:
-        """One change at a time."""
-        code, message = refusal(getattr(events, operation), Name="no-check")
+@pytest.mark.parametrize("operation", ["update_endpoint", "delete_endpoint"])
+def test_no_change_while_it_is_creating(
+    events: BaseClient, failing: dict[str, str], refusal: Refusal, operation: str
+) -> None:
+    """One change at a time."""
+    code, message = refusal(getattr(events, operation), Name="no-check")
 
-        assert "ConcurrentModificationException" == code
-        assert "Endpoint no-check is in state CREATING" in message
+    assert "ConcurrentModificationException" == code
+    assert "Endpoint no-check is in state CREATING" in message
 
-    @pytest.mark.parametrize("name", ["no-check", "no-bus"])
-    def test_it_fails_with_the_reason(
-        self,
-        failing: dict[str, str],
-        settled: Callable[[str], dict[str, Any]],
-        name: str,
-    ) -> None:
-        """CREATE_FAILED, and StateReason says what is missing."""
-        found = settled(name)
 
-        assert ("CREATE_FAILED", failing[name]) == (found["State"], found["StateReason"])
+@pytest.mark.parametrize("name", ["no-check", "no-bus"])
+def test_it_fails_with_the_reason(
+    failing: dict[str, str],
+    settled: Callable[[str], dict[str, Any]],
+    name: str,
+) -> None:
+    """CREATE_FAILED, and StateReason says what is missing."""
+    found = settled(name)
 
-    def test_it_takes_no_events(
-        self,
-        events: BaseClient,
-        failing: dict[str, str],
-        settled: Callable[[str], dict[str, Any]],
-        refusal: Refusal,
-    ) -> None:
-        """An endpoint that never got into use does not exist for PutEvents."""
-        endpoint_id = settled("no-check")["EndpointId"]
+    assert ("CREATE_FAILED", failing[name]) == (found["State"], found["StateReason"])
 
-        assert (
-            "ResourceNotFoundException",
-            f"Endpoint {endpoint_id} does not exist.",
-        ) == refusal(
-            events.put_events,
-            EndpointId=endpoint_id,
-            Entries=[{"Source": "s", "DetailType": "t", "Detail": "{}"}],
-        )
 
-    def test_an_update_mends_it(
-        self,
-        events: BaseClient,
-        failing: dict[str, str],
-        settled: Callable[[str], dict[str, Any]],
-        healthy: str,
-    ) -> None:
-        """UpdateEndpoint with a health check that exists brings it into use."""
-        settled("no-check")
-        events.update_endpoint(Name="no-check", RoutingConfig=routing(healthy))
-        found = settled("no-check")
+def test_it_takes_no_events(
+    events: BaseClient,
+    failing: dict[str, str],
+    settled: Callable[[str], dict[str, Any]],
+    refusal: Refusal,
+) -> None:
+    """An endpoint that never got into use does not exist for PutEvents."""
+    endpoint_id = settled("no-check")["EndpointId"]
 
-        assert "ACTIVE" == found["State"]
-        assert "StateReason" not in found
+    assert (
+        "ResourceNotFoundException",
+        f"Endpoint {endpoint_id} does not exist.",
+    ) == refusal(
+        events.put_events,
+        EndpointId=endpoint_id,
+        Entries=[{"Source": "s", "DetailType": "t", "Detail": "{}"}],
+    )
+
+
+def test_an_update_mends_it(
+    events: BaseClient,
+    failing: dict[str, str],
+    settled: Callable[[str], dict[str, Any]],
+    healthy: str,
+) -> None:
+    """UpdateEndpoint with a health check that exists brings it into use."""
+    settled("no-check")
+    events.update_endpoint(Name="no-check", RoutingConfig=routing(healthy))
+    found = settled("no-check")
+
+    assert "ACTIVE" == found["State"]
+    assert "StateReason" not in found
 
 
 def test_update_changes_what_is_given(
@@ -467,57 +465,55 @@ def test_home_region_chooses_the_region(
     assert [] == client("events").list_endpoints(HomeRegion=WEST)["Endpoints"]
 
 
-class TestListing:
-    """ListEndpoints pages with MaxResults."""
+@pytest.fixture(scope="module")
+def listed(client: Callable[..., BaseClient], settings_of: SettingsOf, healthy: str) -> list[str]:
+    """Five endpoints that share a prefix, over the default bus."""
+    names = [f"listed-{letter}" for letter in "abcde"]
+    buses = [{"EventBusArn": bus_arn("default", region)} for region in (EAST, WEST)]
+    for name in reversed(names):
+        made = settings_of(name, healthy, EventBuses=buses)
+        client("events").create_endpoint(**made, ReplicationConfig={"State": "DISABLED"})
+    return names
 
-    @pytest.fixture(scope="class")
-    def listed(
-        self, client: Callable[..., BaseClient], settings_of: SettingsOf, healthy: str
-    ) -> list[str]:
-        """Five endpoints that share a prefix, over the default bus."""
-        names = [f"listed-{letter}" for letter in "abcde"]
-        buses = [{"EventBusArn": bus_arn("default", region)} for region in (EAST, WEST)]
-        for name in reversed(names):
-            made = settings_of(name, healthy, EventBuses=buses)
-            client("events").create_endpoint(**made, ReplicationConfig={"State": "DISABLED"})
-        return names
 
-    def test_pages_join_to_the_whole(self, events: BaseClient, listed: list[str]) -> None:
-        """In the order of names, each once, with the same members as DescribeEndpoint."""
-        seen, sizes, more = [], [], {}
-        while True:
-            page = events.list_endpoints(NamePrefix="listed-", MaxResults=2, **more)
-            seen += page["Endpoints"]
-            sizes.append(len(page["Endpoints"]))
-            if "NextToken" not in page:
-                break
-            more = {"NextToken": page["NextToken"]}
+def test_pages_join_to_the_whole(events: BaseClient, listed: list[str]) -> None:
+    """In the order of names, each once, with the same members as DescribeEndpoint."""
+    seen, sizes, more = [], [], {}
+    while True:
+        page = events.list_endpoints(NamePrefix="listed-", MaxResults=2, **more)
+        seen += page["Endpoints"]
+        sizes.append(len(page["Endpoints"]))
+        if "NextToken" not in page:
+            break
+        more = {"NextToken": page["NextToken"]}
 
-        assert [2, 2, 1] == sizes
-        assert listed == [found["Name"] for found in seen]
-        described = events.describe_endpoint(Name=listed[0])
-        assert set(described) - {"ResponseMetadata"} == set(seen[0])
+    assert [2, 2, 1] == sizes
+    assert listed == [found["Name"] for found in seen]
+    described = events.describe_endpoint(Name=listed[0])
+    assert set(described) - {"ResponseMetadata"} == set(seen[0])
 
-    @pytest.mark.parametrize(
-        "filters",
-        [{"NamePrefix": "listed"}, {"NamePrefix": "listed-", "HomeRegion": EAST}],
-        ids=["prefix", "home-region"],
-    )
-    def test_a_token_is_bound_to_its_filter(
-        self, events: BaseClient, listed: list[str], refusal: Refusal, filters: dict[str, str]
-    ) -> None:
-        """A token of one filter is none of another's."""
-        token = events.list_endpoints(NamePrefix="listed-", MaxResults=2)["NextToken"]
 
-        assert (
-            "ValidationException",
-            "Parameter NextToken is not valid. Reason: Token invalid.",
-        ) == refusal(events.list_endpoints, NextToken=token, **filters)
+@pytest.mark.parametrize(
+    "filters",
+    [{"NamePrefix": "listed"}, {"NamePrefix": "listed-", "HomeRegion": EAST}],
+    ids=["prefix", "home-region"],
+)
+def test_a_token_is_bound_to_its_filter(
+    events: BaseClient, listed: list[str], refusal: Refusal, filters: dict[str, str]
+) -> None:
+    """A token of one filter is none of another's."""
+    token = events.list_endpoints(NamePrefix="listed-", MaxResults=2)["NextToken"]
 
-    def test_max_results_has_a_maximum(self, events: BaseClient, refusal: Refusal) -> None:
-        """MaxResults is at most 100."""
-        assert (
-            "ValidationException",
-            "1 validation error detected: Value '101' at 'maxResults' failed to satisfy "
-            "constraint: Member must have value less than or equal to 100",
-        ) == refusal(events.list_endpoints, MaxResults=101)
+    assert (
+        "ValidationException",
+        "Parameter NextToken is not valid. Reason: Token invalid.",
+    ) == refusal(events.list_endpoints, NextToken=token, **filters)
+
+
+def test_max_results_has_a_maximum(events: BaseClient, refusal: Refusal) -> None:
+    """MaxResults is at most 100."""
+    assert (
+        "ValidationException",
+        "1 validation error detected: Value '101' at 'maxResults' failed to satisfy "
+        "constraint: Member must have value less than or equal to 100",
+    ) == refusal(events.list_endpoints, MaxResults=101)

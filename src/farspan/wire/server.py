@@ -171,8 +171,8 @@ class Server:
             return await self._pass_on(request, region)
         endpoint = self._services.catalog.endpoint(endpoint_id)
         if endpoint is None or not endpoint.in_use:
-            if self._own is not None:
-                decode_put_events(request.body)  # a malformed id has AWS's own words
+            self._services.access.caller(request, service="events", region=None)
+            decode_put_events(request.body)  # a malformed id has AWS's own words
             raise ResourceNotFoundException(f"Endpoint {endpoint_id} does not exist.")
         if self._own is not None and FORWARDED_HEADER in request.headers:
             return await self._put_here(request, endpoint)
