@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import os
 import platform
@@ -46,7 +47,6 @@ from farspan.wire.sigv4 import sign
 RESULTS = Path(__file__).parent / "results"
 TARGET = "AWSEvents.PutEvents"
 BODY_COUNT = 64
-MARK = "sentAt="
 
 
 @dataclass
@@ -63,7 +63,9 @@ class Latencies:
         return {
             "count": len(ordered),
             **{
-                f"p{share:g}_ms": round(ordered[min(len(ordered) - 1, int(len(ordered) * share / 100))] * 1e3, 2)
+                f"p{share:g}_ms": round(
+                    ordered[min(len(ordered) - 1, int(len(ordered) * share / 100))] * 1e3, 2
+                )
                 for share in (50, 90, 99, 99.9)
             },
             "max_ms": round(ordered[-1] * 1e3, 2),
@@ -120,7 +122,9 @@ def entries(count: int, detail_bytes: int, bus: str, source: str = "bench") -> l
     ]
 
 
-def signed_v4(url: str, region: str, service: str, target: str, body: bytes, config: Config) -> Signed:
+def signed_v4(
+    url: str, region: str, service: str, target: str, body: bytes, config: Config
+) -> Signed:
     """Return a request signed with SigV4."""
     credential = config.credentials[0]
     version = "1.1" if service == "events" else "1.0"
@@ -158,7 +162,7 @@ def signed_v4a(url: str, body: bytes, config: Config) -> Signed:
         ),
         region="*",
         service="events",
-        signed_body_value=__import__("hashlib").sha256(body).hexdigest(),
+        signed_body_value=hashlib.sha256(body).hexdigest(),
         use_double_uri_encode=True,
         should_normalize_uri_path=True,
     )
@@ -172,7 +176,12 @@ def _head(headers: dict[str, str], body: bytes) -> bytes:
 
 
 async def load(
-    url: str, requests: list[Signed], *, connections: int, seconds: float, calls_per_second: float | None
+    url: str,
+    requests: list[Signed],
+    *,
+    connections: int,
+    seconds: float,
+    calls_per_second: float | None,
 ) -> tuple[int, float, Latencies]:
     """Send for a while, as fast as it goes or at a rate; return calls, seconds, latencies."""
     latencies = Latencies()
@@ -207,7 +216,7 @@ async def load(
     return len(latencies.seconds), time.perf_counter() - began, latencies
 
 
-async def bench_put(config: Config, resources: DemoResources, seconds: float) -> dict[str, Any]:
+async def bench_put(config: Config, seconds: float) -> dict[str, Any]:
     """PutEvents with 10 entries of 1 KB, signed, durable, straight to one Region."""
     node = config.node_of(config.regions[0])
     assert node is not None and node.region is not None
@@ -234,64 +243,89 @@ async def bench_put(config: Config, resources: DemoResources, seconds: float) ->
     }
 
 
+class RoundTrips:
+    """Puts single events at a rate, and receives and deletes them from the queue meanwhile."""
+
+    def __init__(self, config: Config, resources: DemoResources, rate: float) -> None:
+        node = config.node_of(config.regions[0])
+        assert node is not None and node.region is not None
+        self._config, self._resources, self._rate = config, resources, rate
+        self._url, self._region = node.url, node.region
+        self._next_at = 0.0
+        self._stopping = asyncio.Event()
+        self.sent_at: dict[str, float] = {}
+        self.received_at: dict[str, float] = {}
+
+    async def run(self, seconds: float) -> None:
+        """Put and receive for a while."""
+        receivers = [asyncio.create_task(self._receive()) for _ in range(8)]
+        self._next_at = time.perf_counter()
+        putters = [asyncio.create_task(self._put()) for _ in range(16)]
+        await asyncio.sleep(seconds)
+        self._stopping.set()
+        await asyncio.gather(*putters, *receivers)
+
+    def _signed(self, service: str, target: str, content: object) -> Signed:
+        body = json.dumps(content).encode()
+        return signed_v4(self._url, self._region, service, target, body, self._config)
+
+    async def _put(self) -> None:
+        connection = Connection(self._url)
+        while not self._stopping.is_set():
+            due, self._next_at = self._next_at, self._next_at + 1 / self._rate
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            event_id = str(uuid.uuid4())
+            entry = {
+                "Source": "shop.bench",
+                "DetailType": "B",
+                "Detail": json.dumps({"amount": 1, "id": event_id, "text": "x" * 400}),
+                "EventBusName": self._resources.name,
+            }
+            request = self._signed("events", TARGET, {"Entries": [entry]})
+            self.sent_at[event_id] = time.perf_counter()
+            await connection.send(request.unique_head(), request.body)
+        connection.close()
+
+    async def _receive(self) -> None:
+        connection = Connection(self._url)
+        queue = self._resources.queue_urls[self._region]
+        ask = {"QueueUrl": queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1}
+        while not self._stopping.is_set():
+            request = self._signed("sqs", "AmazonSQS.ReceiveMessage", ask)
+            _, reply = await connection.send(request.head + b"\r\n", request.body)
+            now = time.perf_counter()
+            messages = json.loads(reply).get("Messages", [])
+            for message in messages:
+                event = json.loads(message["Body"])
+                self.received_at.setdefault(event["detail"]["id"], now)
+            if messages:
+                batch = [
+                    {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+                    for number, message in enumerate(messages)
+                ]
+                drop = {"QueueUrl": queue, "Entries": batch}
+                request = self._signed("sqs", "AmazonSQS.DeleteMessageBatch", drop)
+                await connection.send(request.head + b"\r\n", request.body)
+        connection.close()
+
+
 async def bench_put_to_queue(
     config: Config, resources: DemoResources, seconds: float, rate: float
 ) -> dict[str, Any]:
     """From before PutEvents (one entry a call) until ReceiveMessage gave the event."""
-    node = config.node_of(config.regions[0])
-    assert node is not None and node.region is not None
-    url, region = node.url, node.region
-    latencies = Latencies()
-    sent_at: dict[str, float] = {}
-    done = asyncio.Event()
-    received: dict[str, float] = {}
-
-    async def receive() -> None:
-        connection = Connection(url)
-        queue = resources.queue_urls[region]
-        body = json.dumps({"QueueUrl": queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1}).encode()
-        while not done.is_set():
-            request = signed_v4(url, region, "sqs", "AmazonSQS.ReceiveMessage", body, config)
-            _, reply = await connection.send(request.head + b"\r\n", body)
-            now = time.perf_counter()
-            messages = json.loads(reply).get("Messages", [])
-            for message in messages:
-                received.setdefault(json.loads(message["Body"])["detail"]["id"], now)
-            if messages:
-                batch = [
-                    {"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(messages)
-                ]
-                drop = json.dumps({"QueueUrl": queue, "Entries": batch}).encode()
-                request = signed_v4(url, region, "sqs", "AmazonSQS.DeleteMessageBatch", drop, config)
-                await connection.send(request.head + b"\r\n", drop)
-        connection.close()
-
-    async def put() -> None:
-        connection = Connection(url)
-        while not done.is_set():
-            nonlocal next_at
-            due, next_at = next_at, next_at + 1 / rate
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            event_id = str(uuid.uuid4())
-            detail = json.dumps({"amount": 1, "id": event_id, "text": "x" * 400})
-            entry = {"Source": "shop.bench", "DetailType": "B", "Detail": detail, "EventBusName": resources.name}
-            body = json.dumps({"Entries": [entry]}).encode()
-            request = signed_v4(url, region, "events", TARGET, body, config)
-            sent_at[event_id] = time.perf_counter()
-            await connection.send(request.unique_head(), body)
-        connection.close()
-
-    receivers = [asyncio.create_task(receive()) for _ in range(8)]
-    next_at = time.perf_counter()
-    putters = [asyncio.create_task(put()) for _ in range(16)]
-    await asyncio.sleep(seconds)
-    done.set()
-    await asyncio.gather(*putters, *receivers)
-    warm = sorted(sent_at.values())[0] + 1
-    latencies.seconds = [received[i] - at for i, at in sent_at.items() if i in received and at > warm]
+    trips = RoundTrips(config, resources, rate)
+    await trips.run(seconds)
+    warm = min(trips.sent_at.values()) + 1
+    latencies = Latencies(
+        [
+            trips.received_at[event_id] - at
+            for event_id, at in trips.sent_at.items()
+            if event_id in trips.received_at and at > warm
+        ]
+    )
     return {
-        "events_per_second": round(len(sent_at) / seconds),
-        "received": len(received),
+        "events_per_second": round(len(trips.sent_at) / seconds),
+        "received": len(trips.received_at),
         "latency": latencies.summary(),
     }
 
@@ -329,7 +363,7 @@ async def measure(config: Config, resources: DemoResources, seconds: float) -> d
     """Run every benchmark, one after the other."""
     results: dict[str, Any] = {}
     for name, run in (
-        ("put_events", bench_put(config, resources, seconds)),
+        ("put_events", bench_put(config, seconds)),
         ("put_to_queue_500_per_second", bench_put_to_queue(config, resources, seconds, 500)),
         ("replication_1000_per_second", bench_replication(config, resources, seconds, 1_000)),
     ):

@@ -1,4 +1,4 @@
-"""Writes the generated part of compatibility.md: every operation of the services, and which are there.
+"""Writes the generated part of compatibility.md: every operation, and which are there.
 
 Run as `make docs`. `tests/test_docs.py` fails while the file is stale.
 """

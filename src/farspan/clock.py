@@ -17,7 +17,7 @@ class Clock(Protocol):
     """Reads time and waits."""
 
     def now(self) -> float:
-        """Return wall-clock time in seconds since the epoch. It may jump: use it for stamps only."""
+        """Return wall-clock time in seconds since the epoch. It may jump: for stamps only."""
 
     def monotonic(self) -> float:
         """Return seconds that never go back. Use it for detection, time-outs and pauses."""

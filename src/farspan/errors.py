@@ -25,7 +25,7 @@ class AwsError(Exception):
 
     @property
     def code(self) -> str:
-        """The error's name on the wire: the class's own name unless the service words it otherwise."""
+        """The error's name on the wire: the class's own, unless the service words it otherwise."""
         return self.code_on_wire or type(self).__name__
 
 

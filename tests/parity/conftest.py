@@ -23,7 +23,6 @@ from typing import Any
 import boto3
 import pytest
 import uvloop
-from botocore.client import BaseClient
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import ClientError
 

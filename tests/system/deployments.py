@@ -82,7 +82,7 @@ class Up:
         """Return the process id of a Region as up.json has it."""
         return next(r["pid"] for r in self.file["regions"] if r["name"] == region)
 
-    def client(self, service: str, region: str = "us-east-1") -> Any:  # noqa: ANN401 - no types
+    def client(self, service: str, region: str = "us-east-1") -> Any:
         """Return a boto3 client as the README makes one."""
         return boto3.client(
             service,

@@ -7,8 +7,9 @@ the data plane only reads, and is told through `subscribe` what changed.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -20,14 +21,28 @@ from farspan.model.queue import Queue
 from farspan.model.rule import Rule
 from farspan.store.base import Change, DeleteDocument, PutDocument, Store
 
-Resource = EventBus | Rule | Queue | Endpoint | HealthCheck
-ResourceT = TypeVar("ResourceT", EventBus, Rule, Queue, Endpoint, HealthCheck)
-ResourceListener = Callable[["Resource", bool], None]
+
+class Resource(Protocol):
+    """What every kind of resource has: the name of its kind, and a key among its kind."""
+
+    KIND: ClassVar[str]
+
+    @property
+    def key(self) -> str:
+        """The key, which begins with the account where the kind has accounts."""
+
+
+ResourceT = TypeVar("ResourceT", bound=Resource)
+ResourceListener = Callable[[Resource, bool], None]
 """Called on the event loop with a resource and whether it exists now (False: it was removed)."""
+
+KINDS: tuple[type[Resource], ...] = (EventBus, Rule, Queue, Endpoint, HealthCheck)
+"""Every kind of resource. A new one is a Struct in `model` and an entry here."""
 
 FEDERATED = (Endpoint, HealthCheck)
 """The kinds that every node has to know, and that therefore count in the catalog's version."""
 
+LAST_CHARACTER = "\U0010ffff"
 REGION_DOCUMENT = "region"
 CATALOG_DOCUMENT = "catalog-version"
 
@@ -43,39 +58,51 @@ class WrongRegion(Exception):
     """The store belongs to another Region. The message says which, and what to do."""
 
 
-class Table(Generic[ResourceT], Mapping[str, ResourceT]):
-    """The resources of one kind by key, a read-only mapping to everyone but `Resources`."""
+class Table(Mapping[str, ResourceT], Generic[ResourceT]):
+    """The resources of one kind by key, a read-only mapping to everyone but `Resources`.
 
-    def __init__(self, prefix: str, kind: type[ResourceT]) -> None:
-        self.prefix = prefix
+    Keys are kept in order, so that the resources of an account or a bus are a slice.
+    """
+
+    def __init__(self, kind: type[ResourceT]) -> None:
+        self.prefix = f"{kind.KIND}/"
         self._decode: Callable[[bytes], ResourceT] = msgspec.json.Decoder(kind).decode
         self._resources: dict[str, ResourceT] = {}
+        self._keys: list[str] = []
 
     def __getitem__(self, key: str) -> ResourceT:
         return self._resources[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._resources)
+        return iter(self._keys)
 
     def __len__(self) -> int:
-        return len(self._resources)
+        return len(self._keys)
 
     def starting_with(self, prefix: str) -> list[ResourceT]:
         """Return the resources whose key starts with `prefix`, in order of key."""
-        keys = sorted(key for key in self._resources if key.startswith(prefix))
-        return [self._resources[key] for key in keys]
+        first = bisect.bisect_left(self._keys, prefix)
+        last = bisect.bisect_left(self._keys, prefix + LAST_CHARACTER)
+        return [self._resources[key] for key in self._keys[first:last]]
 
-    def load(self, key: str, value: bytes) -> None:
-        """Take a resource over from its document."""
-        self._resources[key] = self._decode(value)
+    def load(self, documents: Mapping[str, bytes]) -> None:
+        """Take the resources over from their documents."""
+        for key, value in documents.items():
+            if key.startswith(self.prefix):
+                resource = self._decode(value)
+                self._resources[resource.key] = resource
+        self._keys = sorted(self._resources)
 
-    def put(self, key: str, resource: ResourceT) -> None:
+    def put(self, resource: ResourceT) -> None:
         """Show a resource that is durable."""
-        self._resources[key] = resource
+        if resource.key not in self._resources:
+            bisect.insort(self._keys, resource.key)
+        self._resources[resource.key] = resource
 
-    def drop(self, key: str) -> None:
+    def drop(self, resource: ResourceT) -> None:
         """Show no longer what was removed durably."""
-        self._resources.pop(key, None)
+        if self._resources.pop(resource.key, None) is not None:
+            del self._keys[bisect.bisect_left(self._keys, resource.key)]
 
 
 class Resources:
@@ -85,11 +112,12 @@ class Resources:
         self.region = region
         self.created_at = 0.0
         self.version = 0
-        self.event_buses = Table("bus/", EventBus)
-        self.rules = Table("rule/", Rule)
-        self.queues = Table("queue/", Queue)
-        self.endpoints = Table("endpoint/", Endpoint)
-        self.health_checks = Table("health-check/", HealthCheck)
+        self._tables: dict[type[Resource], Table[Any]] = {kind: Table(kind) for kind in KINDS}
+        self.event_buses = self.table(EventBus)
+        self.rules = self.table(Rule)
+        self.queues = self.table(Queue)
+        self.endpoints = self.table(Endpoint)
+        self.health_checks = self.table(HealthCheck)
         self._store = store
         self._listeners: list[ResourceListener] = []
 
@@ -111,15 +139,12 @@ class Resources:
             await self._store.commit([PutDocument(REGION_DOCUMENT, msgspec.json.encode(region))])
         self.created_at = region.created_at
         self.version = int(documents.get(CATALOG_DOCUMENT, b"0"))
-        for table in self._tables():
-            for key, value in documents.items():
-                if key.startswith(table.prefix):
-                    table.load(key.removeprefix(table.prefix), value)
+        for table in self._tables.values():
+            table.load(documents)
 
-    def _tables(
-        self,
-    ) -> tuple[Table[EventBus], Table[Rule], Table[Queue], Table[Endpoint], Table[HealthCheck]]:
-        return self.event_buses, self.rules, self.queues, self.endpoints, self.health_checks
+    def table(self, kind: type[ResourceT]) -> Table[ResourceT]:
+        """Return the resources of a kind."""
+        return self._tables[kind]
 
     async def save(self, *resources: Resource, now: float, also: tuple[Change, ...] = ()) -> None:
         """Write resources durably in one commit with the changes `also`, then show them."""
@@ -131,7 +156,7 @@ class Resources:
         await self._store.commit([*changes, *also])
         self.version = version
         for resource in resources:
-            self._show(resource)
+            self._tables[type(resource)].put(resource)
         self._tell(resources, exists=True)
 
     async def remove(self, *resources: Resource, now: float, also: tuple[Change, ...] = ()) -> None:
@@ -141,10 +166,7 @@ class Resources:
         await self._store.commit([*changes, *also])
         self.version = version
         for resource in resources:
-            prefix, key = _place(resource)
-            for table in self._tables():
-                if table.prefix == prefix:
-                    table.drop(key)
+            self._tables[type(resource)].drop(resource)
         self._tell(resources, exists=False)
 
     def _next_version(
@@ -160,20 +182,6 @@ class Resources:
         version = max(self.version + 1, int(now * 1000))
         changes.append(PutDocument(CATALOG_DOCUMENT, str(version).encode()))
         return version
-
-    def _show(self, resource: Resource) -> None:
-        _, key = _place(resource)
-        match resource:
-            case EventBus():
-                self.event_buses.put(key, resource)
-            case Rule():
-                self.rules.put(key, resource)
-            case Queue():
-                self.queues.put(key, resource)
-            case Endpoint():
-                self.endpoints.put(key, resource)
-            case HealthCheck():
-                self.health_checks.put(key, resource)
 
     def subscribe(self, listener: ResourceListener) -> None:
         """Call `listener` after each change."""
@@ -223,20 +231,5 @@ class Resources:
         )
 
 
-def _place(resource: Resource) -> tuple[str, str]:
-    """Return the prefix of the resource's table and its key there."""
-    match resource:
-        case EventBus(account=account, name=name):
-            return "bus/", f"{account}/{name}"
-        case Rule(account=account, event_bus_name=event_bus_name, name=name):
-            return "rule/", f"{account}/{event_bus_name}/{name}"
-        case Queue(account=account, name=name):
-            return "queue/", f"{account}/{name}"
-        case Endpoint(account=account, name=name):
-            return "endpoint/", f"{account}/{name}"
-        case HealthCheck(id=health_check_id):
-            return "health-check/", health_check_id
-
-
 def _document_key(resource: Resource) -> str:
-    return "".join(_place(resource))
+    return f"{resource.KIND}/{resource.key}"

@@ -1,6 +1,6 @@
 """The command line: starts nodes, and is a client of the public API like any other.
 
-Exit codes: 0 done; 1 it failed, or an assertion did; 2 the command's words are off; 130 interrupted.
+Exit codes: 0 done; 1 it failed, or an assertion did; 2 the words are off; 130 interrupted.
 Each command imports what it needs when it runs, so that `farspan --help` is quick.
 """
 

@@ -47,9 +47,7 @@ class _Interrupted(Exception):
     """SIGINT or SIGTERM came."""
 
 
-def run_demo(
-    *, regions: Sequence[str], rate: float, seconds: float, json_file: Path | None
-) -> int:
+def run_demo(*, regions: Sequence[str], rate: float, seconds: float, json_file: Path | None) -> int:
     """Run the demo. Returns 0 only if nothing was lost and no call failed."""
     missing = [name for name in ("boto3", "awscrt") if importlib.util.find_spec(name) is None]
     if missing:
@@ -197,7 +195,9 @@ class _Demo:
             route=edge["route"] if edge else "?",
             routing=edge["routing"] if edge else "?",
             lags={region: self._lag(resources, region) for region in self._config.regions},
-            received={region: self._queue_depth(resources, region) for region in resources.queue_urls},
+            received={
+                region: self._queue_depth(resources, region) for region in resources.queue_urls
+            },
         )
 
     def _endpoint(self, resources: DemoResources, region: str) -> dict[str, Any] | None:

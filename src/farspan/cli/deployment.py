@@ -18,6 +18,7 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
@@ -112,7 +113,7 @@ class Deployment:
     processes: dict[str, Process] = field(default_factory=dict)
     _pipe: tuple[int, int] = field(default_factory=os.pipe)
 
-    def __enter__(self) -> Deployment:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -132,7 +133,7 @@ class Deployment:
                 stderr=sink,
                 pass_fds=[self._pipe[0]],
                 env={**os.environ, PARENT_PIPE: str(self._pipe[0])},
-                start_new_session=True,  # Ctrl-C is for this process; it stops the children in order
+                start_new_session=True,  # Ctrl-C is for this process, it stops us
             )
         process = self.processes[name] = Process(node, log, popen)
         return process

@@ -1,4 +1,4 @@
-"""What the demo sees of a deployment from outside: the status of each node, signed like any call."""
+"""What the demo sees of a deployment from outside: each node's status, asked with a signature."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def bind(port: int, host: str = HOST) -> socket.socket:
         by = f" by {owner}" if owner else ""
         raise PortBusy(
             f"Port {port} on {host} is in use{by} ({error.strerror}). "
-            f"Stop that, or choose another with --port, for example --port {_next_free(port, host)}."
+            f"Stop that, or choose another, for example --port {_next_free(port, host)}."
         ) from error
     return bound
 

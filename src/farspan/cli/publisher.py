@@ -1,4 +1,4 @@
-"""The demo's publisher: a steady stream of PutEvents through boto3, and a ledger of what came of it.
+"""The demo's publisher: a steady stream of PutEvents through boto3, and a ledger of the answers.
 
 Calls leave on a schedule, not one after the other, so that a slow call does not slow the stream.
 The ledger says for each call when it was acknowledged and with which event ids.
@@ -6,6 +6,7 @@ The ledger says for each call when it was acknowledged and with which event ids.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -64,7 +65,7 @@ class Ledger:
             moments = sorted(at for at, _ in self.acknowledged_at)
         inside = [at for at in moments if after <= at <= before]
         edges = [after, *inside, before] if inside else [after, before]
-        return max(later - earlier for earlier, later in zip(edges, edges[1:], strict=False))
+        return max(later - earlier for earlier, later in itertools.pairwise(edges))
 
 
 class Publisher:

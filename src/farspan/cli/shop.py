@@ -88,7 +88,7 @@ def _shipment(rolls: random.Random, number: int) -> Made:
 
 
 def _noise(rolls: random.Random, number: int) -> Made:
-    """An event that the rule does not match: another source, or an amount of nothing."""
+    """Return what the rule does not match: another source, or an amount of nothing."""
     if rolls.random() < 0.5:  # noqa: PLR2004 - a coin
         return "ops.heartbeat", "Beat", {"number": number, "load": round(rolls.random(), 3)}, False
     return "shop.orders", "OrderEmptied", {"orderId": f"o-{number:08d}", "amount": 0}, False

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 from rich.console import Console
 from rich.text import Text
@@ -39,7 +40,7 @@ class Timeline:
         self._thread = threading.Thread(target=self._work, name="timeline", daemon=True)
         self._former: Line | None = None
 
-    def __enter__(self) -> Timeline:
+    def __enter__(self) -> Self:
         self._began = time.monotonic()
         self._thread.start()
         return self

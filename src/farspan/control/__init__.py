@@ -1,3 +1,3 @@
-"""The control plane: one module per AWS resource, each operation a function. Never on an event's path."""
+"""The control plane: one module per AWS resource. Never on an event's path."""
 
 from __future__ import annotations

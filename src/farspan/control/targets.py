@@ -96,8 +96,9 @@ def _target(plane: ControlPlane, caller: Caller, given: Mapping[str, Any]) -> Ta
 
 
 def _check_queue(plane: ControlPlane, caller: Caller, text: str, role: str) -> None:
-    """Accept the ARN of a standard queue of the caller's in this Region; whether it exists is not
-    asked, as on AWS.
+    """Accept the ARN of a standard queue of the caller's in this Region.
+
+    Whether the queue exists is not asked, as on AWS.
     """
     arn = parse_arn(text)
     if arn is None:

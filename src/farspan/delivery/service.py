@@ -128,7 +128,7 @@ class DeliveryService:
                     await self._store.commit([*spilled, MoveCursor(name, moved)])
                     cursor = moved
             except StoreError as error:
-                log.error("reader stopped for a moment event_bus=%s error=%s", event_bus, error)
+                log.warning("reader paused event_bus=%s error=%s", event_bus, error)
                 cursor = None
                 await self._clock.sleep(STORE_PAUSE_SECONDS)
             except Exception:
@@ -235,7 +235,7 @@ class DeliveryService:
             try:
                 await self._store.commit(changes)
             except StoreError as error:
-                log.error("outcomes not stored yet error=%s", error)
+                log.warning("outcomes not stored yet error=%s", error)
                 await self._clock.sleep(STORE_PAUSE_SECONDS)
             else:
                 return
@@ -278,7 +278,7 @@ class DeliveryService:
                 if not await self._give_out():
                     await self._wait_for_due()
             except StoreError as error:
-                log.error("retrier stopped for a moment error=%s", error)
+                log.warning("retrier paused error=%s", error)
                 await self._clock.sleep(STORE_PAUSE_SECONDS)
             except Exception:
                 log.exception("retrier stopped for a moment")

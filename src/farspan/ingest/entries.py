@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import accumulate
 
 import msgspec
 
@@ -97,10 +98,10 @@ TIME_OUT_OF_RANGE = EntryError(
 )
 RESERVED_SOURCE = EntryError("NotAuthorizedForSourceException", "Not authorized for the source.")
 
-_STRING = r'"(?:[^"\\]|\\.)*+"'
-_STRING_OR_BRACKET = re.compile(_STRING + r"|[\[\]{}]")
-_STRING_OR_NUMBER = re.compile(_STRING + r"|-?([0-9.eE+-]++)")
-_SAMPLE_STEP = 100
+_STEP_OF_BRACKET = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
+_NO_BRACKETS = bytes(set(range(256)) - _STEP_OF_BRACKET.keys())
+_NUMBER = re.compile(r"-?([0-9.eE+-]+)")
+_SAMPLE_STEP = 400
 _SAMPLED_DIGITS = re.compile(rf"[0-9]{{{INTEGER_DIGITS_MAX // _SAMPLE_STEP}}}")
 
 _decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
@@ -226,27 +227,24 @@ def is_json_object(text: str) -> bool:
 
 def _is_too_deep(text: str) -> bool:
     """Return whether valid JSON nests deeper than `DETAIL_DEPTH_MAX`."""
-    depth = 0
-    for token in _STRING_OR_BRACKET.finditer(text):
-        character = token[0]
-        if character in "[{":
-            depth += 1
-            if depth > DETAIL_DEPTH_MAX:
-                return True
-        elif character in "]}":
-            depth -= 1
-    return False
+    brackets = _outside_strings(text).encode().translate(None, delete=_NO_BRACKETS)
+    return max(accumulate(map(_STEP_OF_BRACKET.__getitem__, brackets))) > DETAIL_DEPTH_MAX
 
 
 def _has_endless_integer(text: str) -> bool:
     """Return whether valid JSON has an integer of more than `INTEGER_DIGITS_MAX` digits."""
-    # A run of so many digits shows in every hundredth character: the whole is read only then.
+    # A run of so many digits shows in every 400th character: the whole is read only then.
     if not _SAMPLED_DIGITS.search(text[::_SAMPLE_STEP]):
         return False
-    return any(
-        len(digits) > INTEGER_DIGITS_MAX and digits.isdecimal()
-        for digits in (token[1] or "" for token in _STRING_OR_NUMBER.finditer(text))
-    )
+    numbers = _NUMBER.findall(_outside_strings(text))
+    return any(len(number) > INTEGER_DIGITS_MAX and number.isdecimal() for number in numbers)
+
+
+def _outside_strings(text: str) -> str:
+    """Return what valid JSON has outside its strings."""
+    if "\\" in text:
+        text = text.replace("\\\\", "").replace('\\"', "")
+    return "".join(text.split('"')[::2])
 
 
 @lru_cache(maxsize=1_024)

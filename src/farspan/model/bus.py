@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from farspan.model.arn import event_bus_arn
@@ -11,7 +13,9 @@ DEFAULT_BUS_NAME = "default"
 
 
 class EventBus(msgspec.Struct, frozen=True, kw_only=True):
-    """An event bus. Times are seconds since the epoch."""
+    """An event bus. Times are seconds since the epoch. Its key is also that of its log."""
+
+    KIND: ClassVar[str] = "bus"
 
     region: str
     account: str
@@ -27,5 +31,5 @@ class EventBus(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """The key of the bus's log."""
+        """The key among buses, and of the bus's log."""
         return event_bus_key(self.account, self.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
+from typing import ClassVar
 
 import msgspec
 
@@ -42,6 +43,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     seconds since the epoch.
     """
 
+    KIND: ClassVar[str] = "endpoint"
+
     account: str
     name: str
     endpoint_id: str
@@ -62,6 +65,11 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     def arn(self) -> str:
         """The endpoint's ARN."""
         return endpoint_arn(self.primary_region, self.account, self.name)
+
+    @property
+    def key(self) -> str:
+        """The key among endpoints."""
+        return f"{self.account}/{self.name}"
 
     @property
     def regions(self) -> tuple[str, str]:

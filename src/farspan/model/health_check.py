@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import ClassVar
 
 import msgspec
 
@@ -28,6 +29,8 @@ class HealthCheck(msgspec.Struct, frozen=True, kw_only=True):
     status, in either direction.
     """
 
+    KIND: ClassVar[str] = "health-check"
+
     id: str
     account: str
     caller_reference: str
@@ -42,6 +45,11 @@ class HealthCheck(msgspec.Struct, frozen=True, kw_only=True):
     inverted: bool = False
     disabled: bool = False
     version: int = 1
+
+    @property
+    def key(self) -> str:
+        """The key among health checks."""
+        return self.id
 
 
 class Vote(msgspec.Struct, frozen=True, kw_only=True):

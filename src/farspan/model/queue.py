@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from farspan.model.arn import queue_arn
@@ -9,6 +11,8 @@ from farspan.model.arn import queue_arn
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
     """A standard queue. Times are seconds; `maximum_message_size` is bytes. Defaults are SQS's."""
+
+    KIND: ClassVar[str] = "queue"
 
     region: str
     account: str
@@ -27,6 +31,11 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     def arn(self) -> str:
         """The queue's ARN."""
         return queue_arn(self.region, self.account, self.name)
+
+    @property
+    def key(self) -> str:
+        """The key among queues."""
+        return f"{self.account}/{self.name}"
 
     @property
     def timer_list(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import ClassVar
 
 import msgspec
 
@@ -47,6 +48,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """A rule of a bus, with its targets by id."""
 
+    KIND: ClassVar[str] = "rule"
+
     region: str
     account: str
     event_bus_name: str
@@ -62,6 +65,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     def arn(self) -> str:
         """The rule's ARN."""
         return rule_arn(self.region, self.account, self.event_bus_name, self.name)
+
+    @property
+    def key(self) -> str:
+        """The key among rules."""
+        return f"{self.account}/{self.event_bus_name}/{self.name}"
 
     @property
     def event_bus_key(self) -> str:

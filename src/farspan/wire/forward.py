@@ -41,7 +41,7 @@ HOP_HEADERS = frozenset(
 """Headers about one connection (RFC 9110, section 7.6.1), which end here."""
 
 OWN_HEADERS = HOP_HEADERS | {"date"}
-"""Headers of a reply that this node's own server writes: passed on, they would stand there twice."""
+"""Headers of a reply that this node's own server writes: passed on, they would be there twice."""
 
 UNAVAILABLE_STATUS = 503
 

@@ -6,12 +6,13 @@ Chooses among the codecs and knows no operation by name. It must never raise any
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from farspan.errors import AwsError, UnknownOperationException
-from farspan.wire import json_codec, query, rest_xml, spec
+from farspan.wire import json_codec, query, rest_xml, rpc_cbor, spec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from farspan.wire.http import Request, Response
     from farspan.wire.spec import Operation, Service
 
+Dialect = Literal["json", "xml", "cbor"]
+
 _ACTION_LENGTH_MAX: Final = 128  # longer than any operation's name; caps what messages echo
+_RPC_PATH: Final = re.compile(r"/service/[A-Za-z0-9_.]+/operation/(?P<operation>[A-Za-z0-9_]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +32,13 @@ class Call:
 
     `service` is None when no service could be made out; `action` is the operation's name as
     sent, whether it exists or not. `path_parameters` are those a REST path holds, decoded.
+    `dialect` is how to word an error to a client whose service is not known.
     """
 
     service: Service | None
     action: str
     path_parameters: Mapping[str, str] = field(default_factory=dict)
+    dialect: Dialect = "json"
 
     @property
     def operation(self) -> Operation:
@@ -54,7 +60,8 @@ def identify(request: Request) -> Call:
 
     The header `X-Amz-Target` names a JSON operation (`AWSEvents.PutEvents`), a path under
     Route 53's API version a REST-XML one, a form with Action and Version one of the query
-    protocol. In this order, because SQS clients send JSON to a queue's own path.
+    protocol. In this order, because SQS clients send JSON to a queue's own path. No service that
+    Farspan has speaks CBOR, but clients of those that it lacks have to learn that by name.
     """
     target = request.headers.get("x-amz-target")
     if target is not None:
@@ -63,6 +70,10 @@ def identify(request: Request) -> Call:
     route53 = spec.service("route53")
     if request.path.startswith(f"/{route53.api_version}/"):
         return _rest_call(route53, request)
+    rpc = _RPC_PATH.fullmatch(request.path)
+    if rpc is not None:
+        action = rpc["operation"][:_ACTION_LENGTH_MAX]
+        return Call(service=None, action=action, dialect="cbor")
     return _form_call(request)
 
 
@@ -100,8 +111,13 @@ def encode(call: Call, result: Mapping[str, Any], request_id: str) -> Response:
 def encode_error(call: Call | None, error: AwsError, request_id: str) -> Response:
     """Return the response to a call that failed, in the protocol of its service.
 
-    A call whose service is not known, or None, is answered as EventBridge would.
+    A call whose service is not known is answered in the protocol that it came in, and None as
+    EventBridge would.
     """
+    if call is not None and call.service is None and call.dialect != "json":
+        if call.dialect == "cbor":
+            return rpc_cbor.encode_error(error, request_id)
+        return rest_xml.encode_error(spec.service("sts"), error, request_id)
     service = _service(call)
     match service.protocol:
         case "json":
@@ -150,4 +166,5 @@ def _form_call(request: Request) -> Call:
     action = fields.get("Action", "")[:_ACTION_LENGTH_MAX]
     sts = spec.service("sts")
     known = action and fields.get("Version") == sts.api_version
-    return Call(service=sts if known else None, action=action)
+    dialect: Dialect = "xml" if action else "json"
+    return Call(service=sts if known else None, action=action, dialect=dialect)

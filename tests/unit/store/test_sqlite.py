@@ -292,7 +292,6 @@ def disk() -> Iterator[Disk]:
     disk.unregister()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("fault", ["fail_sync", "fail_write"])
 async def test_an_io_error_stops_the_store(disk: Disk, path: Path, fault: str) -> None:
     """After a failed sync or write nothing is acknowledged any more, also once the disk works."""
@@ -318,7 +317,6 @@ async def test_an_io_error_stops_the_store(disk: Disk, path: Path, fault: str) -
     await store.close()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_full_disk_refuses_and_recovers(disk: Disk, path: Path) -> None:
     """A full disk refuses each commit with a sentence; with space again the store goes on."""
     store = reopen(path)

@@ -22,7 +22,7 @@ class BotocoreSide:
     def __init__(self) -> None:
         self._session = botocore.session.Session()
 
-    def _model(self, service: str) -> Any:  # noqa: ANN401 (botocore is untyped)
+    def _model(self, service: str) -> Any:
         return self._session.get_service_model(service)
 
     def request(self, service: str, operation: str, params: dict[str, Any]) -> Request:
@@ -54,7 +54,7 @@ class BotocoreSide:
         return plain(parser.parse(raw, model.operation_model(operation).output_shape))
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 (parsed values are of any type)
+def plain(value: Any) -> Any:
     """Turn datetimes into epoch seconds, however deep they are."""
     if isinstance(value, datetime):
         return value.timestamp()

@@ -25,7 +25,7 @@ OPERATIONS = [
 ]
 
 
-def decode(operation: str, document: Any) -> dict[str, Any]:  # noqa: ANN401 (any JSON)
+def decode(operation: str, document: Any) -> dict[str, Any]:
     """Decode a document as the body of an operation of either JSON service."""
     service = EVENTS if operation in EVENTS.operations else SQS
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
@@ -155,7 +155,7 @@ def test_the_last_of_repeated_members_wins() -> None:
         ("SendMessage", {"MessageAttributes": {"a": {"BinaryValue": 1}}}, "to a Blob"),
     ],
 )
-def test_a_member_of_the_wrong_type_is_named(operation: str, document: Any, message: str) -> None:  # noqa: ANN401
+def test_a_member_of_the_wrong_type_is_named(operation: str, document: Any, message: str) -> None:
     """The message says what came, what should have, and where."""
     with pytest.raises(errors.SerializationException) as caught:
         decode(operation, document)

@@ -224,7 +224,7 @@ def test_a_value_of_the_wrong_type_is_named(config: str, message: str) -> None:
         ("blob", "AP8=", b"\x00\xff"),
     ],
 )
-def test_scalars_are_read(type_: str, text: str, value: Any) -> None:  # noqa: ANN401
+def test_scalars_are_read(type_: str, text: str, value: Any) -> None:
     """Each type of the model has its form as text."""
     assert value == rest_xml.parse_scalar(spec.Shape(name="S", type=type_, members={}), text)
 

@@ -84,7 +84,7 @@ KNOWN_KEYS = [
 # --- the other side: SDK signers -------------------------------------------------------------
 
 
-def plain_request(**changes: Any) -> Request:  # noqa: ANN401 (any field)
+def plain_request(**changes: Any) -> Request:
     """Return the known request, not signed yet."""
     fields: dict[str, Any] = {"method": "POST", "path": "/", "headers": PLAIN_HEADERS, "body": BODY}
     return Request(**fields | changes)
@@ -142,7 +142,7 @@ def crt_signed(
     return dataclasses.replace(request, headers=headers)
 
 
-def _stream(body: bytes) -> Any:  # noqa: ANN401 (awscrt is untyped)
+def _stream(body: bytes) -> Any:
     return io.BytesIO(body)
 
 
@@ -161,7 +161,7 @@ def known_request(signature: str = KNOWN_SIGNATURE, token: str | None = None) ->
     return plain_request(headers=headers)
 
 
-def verify(request: Request, **changes: Any) -> None:  # noqa: ANN401 (any argument)
+def verify(request: Request, **changes: Any) -> None:
     """Verify as a deployment in us-east-1 does."""
     arguments = {"now": NOW, "service": "events", "region": "us-east-1", "session_token": None}
     authorization = sigv4.parse_authorization(request)
@@ -245,7 +245,7 @@ def test_the_example_of_the_aws_documentation_is_accepted() -> None:
 
 @SIGNERS
 @pytest.mark.parametrize("token", [None, "SESSIONTOKEN=="])
-def test_what_an_sdk_signs_is_accepted(signed: Any, token: str | None) -> None:  # noqa: ANN401
+def test_what_an_sdk_signs_is_accepted(signed: Any, token: str | None) -> None:
     """Botocore's SigV4 and the CRT's SigV4A verify, with and without a session token."""
     verify(signed(plain_request(), token=token), session_token=token)
 
@@ -261,7 +261,7 @@ def test_what_an_sdk_signs_is_accepted(signed: Any, token: str | None) -> None: 
         "/?flag&empty=",
     ],
 )
-def test_paths_and_queries_are_canonical_as_sdks_make_them(signed: Any, url: str) -> None:  # noqa: ANN401
+def test_paths_and_queries_are_canonical_as_sdks_make_them(signed: Any, url: str) -> None:
     """The path is encoded a second time and the query sorted, whatever they hold."""
     parts = urlsplit(url)
     request = plain_request(method="GET", path=parts.path, query=parts.query, body=b"")
@@ -271,7 +271,7 @@ def test_paths_and_queries_are_canonical_as_sdks_make_them(signed: Any, url: str
 
 @SIGNERS
 @pytest.mark.parametrize("path", ["//a/./b/../c", "/a/b/..", "/..", "/a/.", "/a//"])
-def test_paths_are_normalised(signed: Any, path: str) -> None:  # noqa: ANN401
+def test_paths_are_normalised(signed: Any, path: str) -> None:
     """Dots and empty segments are resolved before the path is signed."""
     verify(signed(plain_request(path=path)))
 
@@ -317,17 +317,17 @@ def test_service_and_region_are_not_checked_when_none() -> None:
 # --- tampering -------------------------------------------------------------------------------
 
 
-def _without(name: str) -> Any:  # noqa: ANN401 (a change to a request)
+def _without(name: str) -> Any:
     return lambda request: dataclasses.replace(
         request, headers={key: value for key, value in request.headers.items() if key != name}
     )
 
 
-def _with(name: str, value: str) -> Any:  # noqa: ANN401 (a change to a request)
+def _with(name: str, value: str) -> Any:
     return lambda request: dataclasses.replace(request, headers={**request.headers, name: value})
 
 
-def _authorization(old: str, new: str) -> Any:  # noqa: ANN401 (a change to a request)
+def _authorization(old: str, new: str) -> Any:
     def change(request: Request) -> Request:
         text = request.headers["authorization"]
         assert old in text
@@ -373,7 +373,7 @@ TAMPERINGS = {
 
 @SIGNERS
 @pytest.mark.parametrize("tamper", TAMPERINGS.values(), ids=TAMPERINGS)
-def test_a_request_changed_on_the_way_is_refused(signed: Any, tamper: Any) -> None:  # noqa: ANN401
+def test_a_request_changed_on_the_way_is_refused(signed: Any, tamper: Any) -> None:
     """A change to anything that is signed, or to the list of what is, invalidates the request."""
     request = signed(plain_request())
     verify(request)
@@ -391,7 +391,7 @@ def test_a_v4a_signature_holds_for_its_access_key_id_only() -> None:
 
 
 @SIGNERS
-def test_the_wrong_secret_is_refused(signed: Any) -> None:  # noqa: ANN401
+def test_the_wrong_secret_is_refused(signed: Any) -> None:
     """Only the holder of the secret key can sign."""
     with pytest.raises(errors.InvalidSignatureException, match=MISMATCH):
         verify(signed(plain_request()), secret="another")
@@ -449,7 +449,7 @@ def test_another_region_is_refused() -> None:
 
 
 @SIGNERS
-def test_another_service_is_refused(signed: Any) -> None:  # noqa: ANN401
+def test_another_service_is_refused(signed: Any) -> None:
     """A request signed for another service does not count here."""
     message = "Credential should be scoped to correct service: 'events'."
     with pytest.raises(errors.InvalidSignatureException, match=message):

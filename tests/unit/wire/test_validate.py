@@ -198,7 +198,7 @@ def test_eleven_entries_are_echoed_as_java_writes_them() -> None:
         ("blob", b"abc", "java.nio.HeapByteBuffer[pos=0 lim=3 cap=3]"),
     ],
 )
-def test_scalars_are_rendered_as_java_writes_them(type_: str, value: Any, shown: str) -> None:  # noqa: ANN401
+def test_scalars_are_rendered_as_java_writes_them(type_: str, value: Any, shown: str) -> None:
     """Booleans in lower case, buffers without their content."""
     assert shown == validate.render(spec.Shape(name="S", type=type_, members={}), value)
 

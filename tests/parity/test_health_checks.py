@@ -1,0 +1,302 @@
+"""Route 53's health checks by boto3: their life cycle, and what they see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.client import BaseClient
+
+if TYPE_CHECKING:
+    from tests.parity.conftest import Deployment, Eventually
+
+EAST, WEST = "us-east-1", "us-west-2"
+HTTP: dict[str, Any] = {
+    "Type": "HTTP",
+    "IPAddress": "127.0.0.1",
+    "Port": 80,
+    "ResourcePath": "/health",
+    "Disabled": True,
+}
+Refusal = Callable[..., tuple[str, str]]
+Create = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def create(route53: BaseClient, name: str) -> Iterator[Create]:
+    """Create health checks, and delete them afterwards."""
+    made: list[str] = []
+
+    def create(reference: str = name, **settings: object) -> dict[str, Any]:
+        config = {key: value for key, value in (HTTP | settings).items() if value is not None}
+        answer = route53.create_health_check(CallerReference=reference, HealthCheckConfig=config)
+        made.append(answer["HealthCheck"]["Id"])
+        return answer
+
+    yield create
+    for health_check_id in set(made) & {
+        check["Id"] for check in route53.list_health_checks()["HealthChecks"]
+    }:
+        route53.delete_health_check(HealthCheckId=health_check_id)
+
+
+def test_create(deployment: Deployment, create: Create, name: str) -> None:
+    """201, a Location, version 1, and Route 53's defaults filled in."""
+    answer = create()
+    check = answer["HealthCheck"]
+
+    assert 201 == answer["ResponseMetadata"]["HTTPStatusCode"]
+    assert f"{deployment.url}/2013-04-01/healthcheck/{check['Id']}" == answer["Location"]
+    assert (name, 1) == (check["CallerReference"], check["HealthCheckVersion"])
+    assert {
+        **HTTP,
+        "RequestInterval": 30,
+        "FailureThreshold": 3,
+        "MeasureLatency": False,
+        "Inverted": False,
+        "EnableSNI": False,
+    } == check["HealthCheckConfig"]
+
+
+def test_a_tcp_check(create: Create) -> None:
+    """Type TCP has a port and no path."""
+    config = create(Type="TCP", ResourcePath=None, Port=5432)["HealthCheck"]["HealthCheckConfig"]
+
+    assert ("TCP", 5432) == (config["Type"], config["Port"])
+    assert "ResourcePath" not in config
+
+
+def test_get_and_list(route53: BaseClient, create: Create) -> None:
+    """The check is found by id and in the list, as it was created."""
+    check = create()["HealthCheck"]
+
+    assert check == route53.get_health_check(HealthCheckId=check["Id"])["HealthCheck"]
+    assert check in route53.list_health_checks()["HealthChecks"]
+
+
+def test_list_pages(route53: BaseClient, create: Create, name: str) -> None:
+    """boto3's paginator sees each check once; MaxItems is a text."""
+    ids = {create(f"{name}-{number}")["HealthCheck"]["Id"] for number in range(3)}
+    first = route53.list_health_checks(MaxItems="1")
+    pages = route53.get_paginator("list_health_checks").paginate(PaginationConfig={"PageSize": 1})
+    found = [check["Id"] for page in pages for check in page["HealthChecks"]]
+
+    assert ("1", True) == (first["MaxItems"], first["IsTruncated"])
+    assert ids <= set(found)
+    assert len(found) == len(set(found))
+
+
+def test_every_region_shows_it(
+    client: Callable[..., BaseClient], create: Create, eventually: Eventually
+) -> None:
+    """Health checks are global, whichever Region the client is set to."""
+    check_id = create()["HealthCheck"]["Id"]
+    west = client("route53", WEST)
+
+    assert eventually(
+        lambda: check_id in {check["Id"] for check in west.list_health_checks()["HealthChecks"]}
+    )
+    changed = west.update_health_check(HealthCheckId=check_id, FailureThreshold=5)
+    assert 2 == changed["HealthCheck"]["HealthCheckVersion"]
+
+
+def test_update_counts_versions(route53: BaseClient, create: Create) -> None:
+    """Each update is a version; what it does not name stays."""
+    check = create()["HealthCheck"]
+    updated = route53.update_health_check(
+        HealthCheckId=check["Id"], HealthCheckVersion=1, Inverted=True, FailureThreshold=1
+    )["HealthCheck"]
+
+    assert 2 == updated["HealthCheckVersion"]
+    assert (
+        check["HealthCheckConfig"] | {"Inverted": True, "FailureThreshold": 1}
+        == updated["HealthCheckConfig"]
+    )
+
+
+def test_an_outdated_version(route53: BaseClient, create: Create, refusal: Refusal) -> None:
+    """Whoever knew another version has to look again."""
+    check_id = create()["HealthCheck"]["Id"]
+
+    assert (
+        "HealthCheckVersionMismatch",
+        f"The health check {check_id} has version 1, not 2. "
+        "Get it again, and repeat the update with its present version.",
+    ) == refusal(route53.update_health_check, HealthCheckId=check_id, HealthCheckVersion=2)
+
+
+def test_reset_elements(route53: BaseClient, create: Create) -> None:
+    """ResetElements takes a setting away."""
+    check_id = create(FullyQualifiedDomainName="localhost")["HealthCheck"]["Id"]
+    config = route53.update_health_check(
+        HealthCheckId=check_id, ResetElements=["FullyQualifiedDomainName", "ResourcePath"]
+    )["HealthCheck"]["HealthCheckConfig"]
+
+    assert {"FullyQualifiedDomainName", "ResourcePath"}.isdisjoint(config)
+
+
+def test_the_same_caller_reference(create: Create, name: str) -> None:
+    """The same call again returns the check that is there, with 201."""
+    first, again = create(), create()
+
+    assert first["HealthCheck"] == again["HealthCheck"]
+    assert 201 == again["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def test_a_used_caller_reference(
+    route53: BaseClient, create: Create, name: str, refusal: Refusal
+) -> None:
+    """With other settings, or after its check was deleted, a reference is used up."""
+    check_id = create()["HealthCheck"]["Id"]
+
+    assert "HealthCheckAlreadyExists" == refusal(create, Port=81)[0]
+    route53.delete_health_check(HealthCheckId=check_id)
+    assert "HealthCheckAlreadyExists" == refusal(create)[0]
+
+
+def test_delete(route53: BaseClient, create: Create, refusal: Refusal) -> None:
+    """After it the check does not exist, and cannot be deleted again."""
+    check_id = create()["HealthCheck"]["Id"]
+    route53.delete_health_check(HealthCheckId=check_id)
+    missing = ("NoSuchHealthCheck", f"No health check exists with the specified ID {check_id}")
+
+    assert missing == refusal(route53.get_health_check, HealthCheckId=check_id)
+    assert missing == refusal(route53.delete_health_check, HealthCheckId=check_id)
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["get_health_check", "update_health_check", "delete_health_check", "get_health_check_status"],
+)
+def test_a_missing_check(route53: BaseClient, method: str) -> None:
+    """404 and boto3's typed exception."""
+    with pytest.raises(route53.exceptions.NoSuchHealthCheck) as caught:
+        getattr(route53, method)(HealthCheckId="nowhere")
+
+    assert 404 == caught.value.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        *(
+            ({"Type": each}, f"Health checks of type {each} are not there yet.")
+            for each in (
+                "HTTPS",
+                "HTTP_STR_MATCH",
+                "HTTPS_STR_MATCH",
+                "CALCULATED",
+                "CLOUDWATCH_METRIC",
+                "RECOVERY_CONTROL",
+            )
+        ),
+        ({"SearchString": "ok"}, "SearchString is not there yet."),
+        ({"EnableSNI": True}, "EnableSNI is not there yet."),
+        ({"Regions": [EAST, WEST, "eu-west-1"]}, "Regions is not there yet."),
+        ({"Type": "TCP", "ResourcePath": None, "Port": None}, "Port is required"),
+        ({"Type": "TCP"}, "ResourcePath has no meaning"),
+        ({"IPAddress": None}, "Either IPAddress or FullyQualifiedDomainName is required."),
+        ({"IPAddress": "localhost"}, "is not an IPv4 or IPv6 address"),
+        ({"IPAddress": "169.254.169.254"}, "is unspecified, multicast or link-local"),
+        ({"RequestInterval": 20}, "RequestInterval must be 10 or 30."),
+        ({"Type": "SMOKE"}, "Member must satisfy enum value set"),
+        ({"Port": 65_536}, "Member must have value less than or equal to 65535"),
+        ({"FailureThreshold": 11}, "Member must have value less than or equal to 10"),
+    ],
+    ids=[
+        "HTTPS",
+        "HTTP_STR_MATCH",
+        "HTTPS_STR_MATCH",
+        "CALCULATED",
+        "CLOUDWATCH_METRIC",
+        "RECOVERY_CONTROL",
+        "SearchString",
+        "EnableSNI",
+        "Regions",
+        "tcp-without-port",
+        "tcp-with-path",
+        "no-target",
+        "no-address",
+        "link-local",
+        "interval",
+        "unknown-type",
+        "port",
+        "threshold",
+    ],
+)
+def test_settings_that_are_refused(
+    create: Create, refusal: Refusal, settings: dict[str, Any], words: str
+) -> None:
+    """InvalidInput says which, and whether it is wrong or just not there yet."""
+    code, message = refusal(create, **settings)
+
+    assert "InvalidInput" == code
+    assert words in message
+
+
+def reports(route53: BaseClient, health_check_id: str) -> dict[str, str]:
+    """Return each observer's report."""
+    answer = route53.get_health_check_status(HealthCheckId=health_check_id)
+    return {
+        seen["Region"]: seen["StatusReport"]["Status"] for seen in answer["HealthCheckObservations"]
+    }
+
+
+def test_success(
+    route53: BaseClient, deployment: Deployment, create: Create, eventually: Eventually
+) -> None:
+    """All three nodes see that a Region can ingest."""
+    port = urlsplit(deployment.url_of(WEST)).port
+    check_id = create(Port=port, ResourcePath="/health/ingest", Disabled=False, RequestInterval=10)[
+        "HealthCheck"
+    ]["Id"]
+
+    def seen() -> dict[str, str] | None:
+        found = reports(route53, check_id)
+        return found if len(found) == 3 else None
+
+    found = eventually(seen)
+    assert {"edge", EAST, WEST} == set(found)
+    assert all(report.startswith("Success: HTTP Status Code") for report in found.values())
+
+
+@pytest.mark.parametrize("path", ["/health", None], ids=["http", "tcp"])
+def test_failure(
+    route53: BaseClient,
+    create: Create,
+    eventually: Eventually,
+    unused_tcp_port: int,
+    path: str | None,
+) -> None:
+    """Nobody listens on the port, and every node says so."""
+    check_id = create(
+        Type="HTTP" if path else "TCP",
+        ResourcePath=path,
+        Port=unused_tcp_port,
+        Disabled=False,
+        RequestInterval=10,
+    )["HealthCheck"]["Id"]
+
+    def seen() -> dict[str, str] | None:
+        found = reports(route53, check_id)
+        return found if len(found) == 3 else None
+
+    assert all(report.startswith("Failure: ") for report in eventually(seen).values())
+
+
+def test_the_edge_cannot_ingest(
+    route53: BaseClient, deployment: Deployment, create: Create, eventually: Eventually
+) -> None:
+    """The edge's /health/ingest is 404: a check of it fails, by status."""
+    check_id = create(
+        Port=urlsplit(deployment.url).port,
+        ResourcePath="/health/ingest",
+        Disabled=False,
+        RequestInterval=10,
+    )["HealthCheck"]["Id"]
+
+    report = eventually(lambda: reports(route53, check_id).get(WEST))
+    assert report.startswith("Failure: HTTP Status Code")
+    assert "404" in report

@@ -1,0 +1,24 @@
+"""Prints one simulated history: `python tests/simulation/run.py SEED`. The same seed, the same bytes."""
+
+from __future__ import annotations
+
+import sys
+
+from simulator.checkers import Violation
+from simulator.world import World
+
+
+def main() -> int:
+    """Live the history of the seed in the arguments, tell it, and fail where a guarantee did."""
+    world = World(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
+    try:
+        world.run()
+    except Violation:
+        return 1
+    finally:
+        sys.stdout.write("\n".join(world.history) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""What must hold after every step of every history, and at its end.
+
+The checkers look at the stores and the nodes from outside. They must never use the machines that
+they check.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from simulator.words import BUS, CHECK, NODES, OBSERVERS, REGIONS, STREAM, TIME_SCALE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from farspan.model.event import EventBatch
+    from simulator.node import Node
+    from simulator.words import Call
+    from simulator.world import World
+
+FRESH_SECONDS = 3 * CHECK.request_interval / TIME_SCALE
+HEARD_TWO = 2
+
+
+class Violation(AssertionError):
+    """A guarantee does not hold. The message names it."""
+
+
+class _Event(msgspec.Struct, rename="kebab"):
+    """What a checker reads of an envelope."""
+
+    id: str
+    detail_type: str
+
+
+class Checker:
+    """Watches one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._read_count = dict.fromkeys(REGIONS, 0)
+        self._ids: dict[str, set[str]] = {region: set() for region in REGIONS}
+        self._per_call = {region: Counter[str]() for region in REGIONS}
+        self._cursors = dict.fromkeys(REGIONS, 0)
+        self._heard_at: dict[tuple[str, str], float] = {}
+        self._versions = dict.fromkeys(NODES, 0)
+        self._routes: dict[str, dict[int, str]] = {name: {} for name in NODES}
+        self._entry_counts: dict[str, int] = {}
+
+    def _claim(self, guarantee: str, holds: object, message: str) -> None:
+        if not holds:
+            self._world.say("", f"VIOLATION of {guarantee}: {message}")
+            raise Violation(f"{guarantee} at {self._world.now:.3f}: {message}")
+
+    # --- told by the world ----------------------------------------------------------------
+
+    def heard(self, node: Node, other: str) -> None:
+        """Note that a report of another node reached a node."""
+        self._heard_at[node.name, other] = self._world.now
+
+    def moved(self, node: Node) -> None:
+        """G8: a node that does not hear a majority of the observers never moves a route."""
+        heard_count = sum(
+            observer == node.name
+            or self._world.now - self._heard_at.get((node.name, observer), -1e9) <= FRESH_SECONDS
+            for observer in OBSERVERS
+        )
+        self._claim(
+            "G8", 2 * heard_count > len(OBSERVERS), f"{node.name} moved a route while cut off"
+        )
+
+    def shipped(self, node: Node, batches: Sequence[EventBatch]) -> None:
+        """G6: a Region ships nothing that it did not accept itself."""
+        for batch in batches:
+            self._claim(
+                "G6", batch.origin == node.name, f"{node.name} shipped an event of {batch.origin}"
+            )
+
+    def acknowledged(self, call: Call) -> None:
+        """G1: what is acknowledged is in at least one Region's log at that moment."""
+        self._read_logs()
+        everywhere = self._ids[REGIONS[0]] | self._ids[REGIONS[1]]
+        self._claim("G1", set(call.acknowledged or ()) <= everywhere, f"{call.name} is in no log")
+
+    # --- after every step -----------------------------------------------------------------
+
+    def check(self) -> None:
+        """Look at everything that the last step may have changed."""
+        self._read_logs()
+        self._check_cursors()
+        for node in self._world.nodes.values():
+            version = max(catalog.version for catalog in node.catalogs.values())
+            self._claim(
+                "G7", version >= self._versions[node.name], f"{node.name} took an older catalog"
+            )
+            self._versions[node.name] = version
+            self._check_generation(node)
+
+    def _check_generation(self, node: Node) -> None:
+        routes, generation = self._routes[node.name], node.routing.generation
+        if generation not in routes:
+            self._claim(
+                "one route per generation",
+                generation > max(routes, default=0),
+                f"the generation of {node.name} fell to {generation}",
+            )
+            routes[generation] = node.routing.route
+        self._claim(
+            "one route per generation",
+            routes[generation] == node.routing.route and generation == max(routes),
+            f"{node.name} has two routes in generation {generation}",
+        )
+
+    def _read_logs(self) -> None:
+        """G1 and G2: what a log has stays, and each event and each entry is there once."""
+        for region in REGIONS:
+            log = self._world.nodes[region].store._logs.get(BUS)
+            batches = log.batches if log else []
+            if len(batches) == self._read_count[region]:
+                continue
+            self._claim("G1", len(batches) > self._read_count[region], f"{region} lost events")
+            for batch in batches[self._read_count[region] :]:
+                for envelope in batch.events:
+                    self._read_event(region, msgspec.json.decode(envelope, type=_Event))
+            self._read_count[region] = len(batches)
+
+    def _read_event(self, region: str, event: _Event) -> None:
+        ids, per_call = self._ids[region], self._per_call[region]
+        self._claim("G2", event.id not in ids, f"{event.id} is twice in {region}")
+        ids.add(event.id)
+        per_call[event.detail_type] += 1
+        self._claim(
+            "G2",
+            per_call[event.detail_type] <= self._entry_count(event.detail_type),
+            f"{event.detail_type} became too many events in {region}",
+        )
+
+    def _entry_count(self, name: str) -> int:
+        if not self._entry_counts:
+            self._entry_counts = {call.name: len(call.entries) for call in self._world.calls}
+        return self._entry_counts[name]
+
+    def _check_cursors(self) -> None:
+        """G5: up to its cursor, a Region has every event of the other's stream, without a gap."""
+        for region, origin in (REGIONS, REGIONS[::-1]):
+            cursor = self._world.nodes[region].store._cursors.get(
+                f"replication/{STREAM}/{origin}", 0
+            )
+            reached = self._cursors[region]
+            if cursor == reached:
+                continue
+            self._claim("G5", cursor > reached, f"the cursor of {region} went back to {cursor}")
+            stream = self._world.nodes[origin].store._streams.get((STREAM, origin), [])
+            for batch in stream:
+                if reached < batch.sequence <= cursor:
+                    self._claim("G5", batch.sequence == reached + 1, f"{origin} has a gap")
+                    ids = {msgspec.json.decode(e, type=_Event).id for e in batch.events}
+                    self._claim(
+                        "G5", ids <= self._ids[region], f"{region} skipped {batch.sequence}"
+                    )
+                    reached += len(batch.events)
+            self._claim("G5", reached == cursor, f"the cursor of {region} is ahead of {origin}")
+            self._cursors[region] = cursor
+
+    # --- at the end -----------------------------------------------------------------------
+
+    def check_end(self) -> None:
+        """G1, G9 and the way back: once all is mended, everything comes true."""
+        east, west = (self._ids[region] for region in REGIONS)
+        for call in self._world.calls:
+            ids = set(call.acknowledged or ())
+            self._claim("G1", ids <= east & west, f"{call.name} was acknowledged and is lost")
+        self._claim("G9", east == west, f"{len(east ^ west)} events are in one Region only")
+        for name, node in self._world.nodes.items():
+            state = node.routing.state
+            self._claim("the way back", state == "PRIMARY", f"{name} is still {state}")

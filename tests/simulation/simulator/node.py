@@ -1,0 +1,357 @@
+"""One simulated node: the real machines, joined as `farspan.app` joins them, without an event loop.
+
+What survives a kill is what the real node has on disk: the store, the copy of the routes and the
+copy of the catalogs. Everything else is made anew by `start`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from farspan.catalog.federation import OwnedCatalog, PeerReport
+from farspan.endpoints.failover import Route, Routing, State, weigh
+from farspan.health.ballots import Ballots
+from farspan.health.check import CheckState, ProbeResult, final_status, step
+from farspan.ingest.entries import Placement, accept_entries
+from farspan.model.event import EventBatch
+from farspan.model.health_check import Vote
+from farspan.replication.stream import (
+    StreamGap,
+    StreamRequest,
+    check_reply,
+    replication_cursor,
+    ship,
+)
+from farspan.store.base import Append
+from farspan.store.memory import MemoryStore
+from simulator.words import (
+    BUS,
+    CATALOG,
+    CHECK,
+    EAST,
+    ENDPOINT,
+    HOLD,
+    NODES,
+    OBSERVERS,
+    REGIONS,
+    STREAM,
+    TIME_SCALE,
+    Answer,
+    Ask,
+    Call,
+    Carried,
+    Look,
+    Observe,
+    Probe,
+    ProbeAnswer,
+    ProbeEnds,
+    Pull,
+    Put,
+    PutAnswer,
+    Request,
+    Response,
+    Tell,
+    Told,
+)
+
+if TYPE_CHECKING:
+    from simulator.world import World
+
+LOOK_SECONDS = 0.25
+TELL_SECONDS = 0.5
+PROBE_SECONDS_MAX = 0.5
+PULL_SECONDS = 0.3
+PULL_SECONDS_MAX = 2.0
+PULL_EVENT_COUNT = 4
+REPORT_FRESH_SECONDS = 3.0
+CAUGHT_UP_SECONDS = 1.0
+
+
+class Node:
+    """A process that dies, hangs, and starts again."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.name = name
+        self.is_region = name in REGIONS
+        self.store = MemoryStore()
+        self.catalogs: dict[str, OwnedCatalog] = {EAST: CATALOG}
+        self.routes_copy: tuple[State, int] | None = None
+        self.is_alive = self.is_hung = self.disk_is_full = False
+        self.life = 0
+
+    # --- life -----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin with nothing but what is on disk."""
+        self.life += 1
+        self.is_alive, self.is_hung = True, False
+        self.started_at = self.world.now
+        self.ballots = Ballots(TIME_SCALE)
+        self.ballots.follow({CHECK.id: CHECK})
+        self.check = CheckState()
+        self.vote_sequences = itertools.count(1)
+        self.numbers = itertools.count(1)
+        self.probes: set[int] = set()
+        self.pull_number = 0
+        self.lag_seconds: float | None = None
+        self.reports: dict[str, tuple[float, PeerReport]] = {}
+        self.carried: dict[int, Carried] = {}
+        self.routing = Routing(since=self.monotonic())
+        if self.routes_copy is not None:
+            state, generation = self.routes_copy
+            self.routing = Routing(state=state, generation=generation, since=self.monotonic())
+        timers = [Look(), Tell()]
+        timers += [Observe()] if self.name in OBSERVERS else []
+        timers += [Pull(0)] if self.is_region else []
+        for timer in timers:
+            self.world.set_timer(self, self.world.random.random() * 0.3, timer)
+
+    def kill(self) -> None:
+        """Lose everything that is not on disk."""
+        self.is_alive = self.is_hung = False
+        self.store = self.world.machines.surviving(self.store)
+
+    def monotonic(self) -> float:
+        """Return a time that starts anew with each process."""
+        return self.world.now - self.started_at + 5.0
+
+    def handle(self, given: object) -> None:
+        """Do what a message or timer asks."""
+        getattr(self, "on_" + type(given).__name__.lower())(given)
+
+    # --- health and catalogs --------------------------------------------------------------
+
+    def on_observe(self, _: Observe) -> None:
+        """Probe the primary Region."""
+        number = next(self.numbers)
+        self.probes.add(number)
+        self.world.send(self.name, EAST, Probe(self.name, number))
+        self.world.set_timer(self, PROBE_SECONDS_MAX, ProbeEnds(number))
+        self.world.set_timer(self, self.ballots.interval(CHECK), Observe())
+
+    def on_probe(self, probe: Probe) -> None:
+        """Say whether an append works."""
+        self.world.send(self.name, probe.sender, ProbeAnswer(probe.number, not self.disk_is_full))
+
+    def on_probeanswer(self, answer: ProbeAnswer) -> None:
+        """Count what the probe saw."""
+        self._count(answer.number, ProbeResult(answer.healthy, "answered"))
+
+    def on_probeends(self, ends: ProbeEnds) -> None:
+        """Count a probe without an answer."""
+        self._count(ends.number, ProbeResult(healthy=False, report="no answer"))
+
+    def _count(self, number: int, result: ProbeResult) -> None:
+        if number not in self.probes:
+            return
+        self.probes.remove(number)
+        former, self.check = self.check, step(self.check, result, CHECK.failure_threshold)
+        if former.status is not self.check.status:
+            self.world.say(self.name, f"sees east {self.check.status}")
+        sequence = next(self.vote_sequences)
+        if self.check.settled:
+            vote = Vote(
+                health_check_id=CHECK.id,
+                observer=self.name,
+                status=self.check.status,
+                sequence=sequence,
+                checked_time=self.world.now,
+                report=result.report,
+            )
+            self.ballots.cast(vote, self.monotonic())
+
+    def on_tell(self, _: Tell) -> None:
+        """Tell every other node everything, changed or not."""
+        lags = {} if self.lag_seconds is None else {STREAM: self.lag_seconds}
+        report = PeerReport(
+            node=self.name,
+            region=self.name if self.is_region else None,
+            catalogs=tuple(self.catalogs.values()),
+            votes=self.ballots.fresh_of(self.name, self.monotonic()),
+            replication_lags=lags,
+        )
+        for other in NODES:
+            if other != self.name:
+                self.world.send(self.name, other, Told(report))
+        self.world.set_timer(self, TELL_SECONDS, Tell())
+
+    def on_told(self, told: Told) -> None:
+        """Take over what is newer."""
+        report = told.report
+        self.world.checker.heard(self, report.node)
+        merged = self.world.machines.merge(
+            self.catalogs,
+            report.catalogs,
+            own_region=self.name if self.is_region else None,
+            offering_region=report.region,
+        )
+        self.catalogs = merged.catalogs
+        self.ballots.hear(report.node, report.votes, self.monotonic())
+        self.reports[report.node] = (self.monotonic(), report)
+
+    def configure(self) -> None:
+        """Change the endpoint: a new version of the catalog."""
+        catalog = self.catalogs[EAST]
+        self.catalogs[EAST] = msgspec.structs.replace(catalog, version=catalog.version + 1)
+        self.world.say(self.name, f"catalog version {catalog.version + 1}")
+
+    # --- routing --------------------------------------------------------------------------
+
+    def on_look(self, _: Look) -> None:
+        """Give the failover machine the evidence as it stands."""
+        fresh = self.ballots.fresh(CHECK.id, self.monotonic())
+        votes = [vote.status for observer, vote in fresh.items() if observer in OBSERVERS]
+        own = final_status(CHECK, fresh[self.name].status) if self.name in fresh else None
+        former = self.routing
+        self.routing = self.world.machines.fail_over(
+            former,
+            weigh(self.world.machines.judge(CHECK, votes, len(OBSERVERS)), own),
+            caught_up=self._caught_up(),
+            now=self.monotonic(),
+            hold=HOLD,
+        )
+        if self.routing is not former:
+            self._changed(former)
+        self.world.set_timer(self, LOOK_SECONDS, Look())
+
+    def _changed(self, former: Routing) -> None:
+        routing = self.routing
+        self.routes_copy = (routing.state, routing.generation)
+        self.world.say(
+            self.name,
+            f"{former.state} -> {routing.state} generation={routing.generation}: {routing.reason}",
+        )
+        if routing.route is not former.route:
+            self.world.checker.moved(self)
+        if routing.route is Route.SECONDARY and former.route is Route.PRIMARY:
+            for number, carried in list(self.carried.items()):
+                if carried.region == ENDPOINT.primary_region:
+                    del self.carried[number]
+                    carried.region = ENDPOINT.secondary_region
+                    self._put(carried)
+
+    def _caught_up(self) -> bool:
+        if self.name == ENDPOINT.primary_region:
+            lag = self.lag_seconds
+        else:
+            at, report = self.reports.get(ENDPOINT.primary_region, (-1e9, None))
+            is_fresh = report and self.monotonic() - at <= REPORT_FRESH_SECONDS
+            lag = report.replication_lags.get(STREAM) if report and is_fresh else None
+        return lag is not None and lag <= CAUGHT_UP_SECONDS
+
+    def on_request(self, request: Request) -> None:
+        """Carry a client's request to the Region in use."""
+        primary = self.routing.route is Route.PRIMARY
+        region = ENDPOINT.primary_region if primary else ENDPOINT.secondary_region
+        self._put(Carried(request.call, request.attempt, region))
+
+    def _put(self, carried: Carried) -> None:
+        number = next(self.numbers)
+        self.carried[number] = carried
+        if carried.region == self.name:
+            self.on_putanswer(PutAnswer(number, self._accept(carried.call)))
+        else:
+            self.world.send(self.name, carried.region, Put(self.name, number, carried.call))
+
+    def on_put(self, put: Put) -> None:
+        """Accept what another node passes on."""
+        self.world.send(self.name, put.sender, PutAnswer(put.number, self._accept(put.call)))
+
+    def on_putanswer(self, answer: PutAnswer) -> None:
+        """Answer the client, or send the request to the other Region."""
+        carried = self.carried.pop(answer.number, None)
+        if carried is None:
+            return  # it was taken back when the route moved
+        if answer.ids is None:
+            carried.refused.add(carried.region)
+            carried.region = ENDPOINT.other_region(carried.region)
+            if carried.region not in carried.refused:
+                self._put(carried)
+                return
+        self.world.respond(self.name, Response(carried.call, carried.attempt, answer.ids))
+
+    # --- the log --------------------------------------------------------------------------
+
+    def _accept(self, call: Call) -> tuple[str, ...] | None:
+        if self.disk_is_full:
+            return None
+        body = hashlib.sha256(repr(call.entries).encode()).digest()
+        call_id = self.world.machines.call_id_of("AKIA", call.name, body)
+        acceptance = accept_entries(
+            call.entries,
+            call=call_id,
+            account=ENDPOINT.account,
+            region=self.name,
+            now=1_700_000_000 + self.world.now,
+            place=lambda _: Placement(event_bus=BUS),
+        )
+        batch = EventBatch(
+            event_bus=BUS,
+            call=call_id,
+            events=tuple(acceptance.envelopes[BUS]),
+            accepted_at=self.world.now,
+            origin=self.name,
+            stream=STREAM,
+        )
+        (appended,) = self.store.apply([Append(batch)])
+        self.world.say(self.name, f"accepts {call.name}{' again' * appended.repeated}")
+        return tuple(str(result) for result in acceptance.results)
+
+    def on_pull(self, pull: Pull) -> None:
+        """Ask the other Region for its stream, unless a newer question is under way."""
+        if pull.number != self.pull_number:
+            return
+        if pull.number:
+            self.lag_seconds = None  # the last question was never answered
+        self._ask()
+
+    def _ask(self) -> None:
+        origin = ENDPOINT.other_region(self.name)
+        self.pull_number = next(self.numbers)
+        cursor = self.store.cursor_now(replication_cursor(STREAM, origin))
+        request = StreamRequest(
+            stream=STREAM, after=cursor, limit=PULL_EVENT_COUNT, wait_seconds=0.0
+        )
+        self.world.send(self.name, origin, Ask(self.name, self.pull_number, request))
+        self.world.set_timer(self, PULL_SECONDS_MAX, Pull(self.pull_number))
+
+    def on_ask(self, ask: Ask) -> None:
+        """Ship this Region's own events beyond the cursor."""
+        batches = self.world.machines.read_stream(
+            self.store, STREAM, self.name, ask.request.after, ask.request.limit
+        )
+        end = self.store._stream_ends.get((STREAM, self.name), 0)
+        self.world.checker.shipped(self, batches)
+        self.world.send(self.name, ask.sender, Answer(ask.number, ship(batches, end)))
+
+    def on_answer(self, answer: Answer) -> None:
+        """Take over the replicas and the cursor in one commit, whenever the reply arrives."""
+        origin = ENDPOINT.other_region(self.name)
+        if self.disk_is_full:
+            return  # the timer asks again
+        cursor = self.store.cursor_now(replication_cursor(STREAM, origin))
+        try:
+            check_reply(ENDPOINT, origin, cursor, answer.reply)
+            changes, moved = self.world.machines.plan_replicas(
+                ENDPOINT, origin, cursor, answer.reply.batches
+            )
+        except StreamGap:
+            return  # a reply that was overtaken
+        if changes:
+            self.store.apply(changes)
+            self.world.say(self.name, f"copies {origin} up to {moved}")
+        if answer.number != self.pull_number:
+            return
+        batches = answer.reply.batches
+        behind = moved < answer.reply.end and batches
+        self.lag_seconds = max(0.0, self.world.now - batches[-1].accepted_at) if behind else 0.0
+        self.pull_number = 0
+        if changes:
+            self._ask()
+        else:
+            self.world.set_timer(self, PULL_SECONDS, Pull(0))

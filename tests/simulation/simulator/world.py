@@ -1,0 +1,219 @@
+"""The simulated world: a heap of (time, sequence, input), a network, clients, and faults.
+
+Everything that happens follows from the seed. One history is two phases: until `HEAL_AT`
+anything may break; then all is mended, and what was promised has to come true by `END_AT`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+
+from farspan.ingest.entries import Entry
+from simulator.checkers import Checker
+from simulator.node import Node
+from simulator.words import (
+    CLIENT,
+    EDGE,
+    NODES,
+    REGIONS,
+    Call,
+    ClientSends,
+    Fault,
+    Input,
+    Machines,
+    Put,
+    PutAnswer,
+    Request,
+    Response,
+)
+
+HEAL_AT = 20.0
+END_AT = 42.0
+CALL_COUNT = 30
+ATTEMPTS_MAX = 8
+CLIENT_SECONDS_MAX = 4.0
+KINDS = ("kill", "kill", "hang", "cut", "cut-one-way", "isolate", "disk", "storm", "configure")
+
+
+class World:
+    """One history. `machines` are the decisions under test."""
+
+    def __init__(self, seed: int, machines: Machines | None = None) -> None:
+        self.random = random.Random(seed)
+        self.machines = machines or Machines()
+        self.now = 0.0
+        self.history: list[str] = []
+        self.cuts: set[tuple[str, str]] = set()
+        self.is_stormy = False
+        self._heap: list[tuple[float, int, str, int, Input]] = []
+        self._sequence = itertools.count()
+        self._waiting: dict[str, list[Input]] = {name: [] for name in NODES}
+        self.checker = Checker(self)
+        self.nodes = {name: Node(self, name) for name in NODES}
+        self.calls = [self._call(number) for number in range(CALL_COUNT)]
+        for node in self.nodes.values():
+            node.start()
+        self._plan_faults()
+
+    def _call(self, number: int) -> Call:
+        entry_count = self.random.randint(1, 3)
+        name = f"call-{number}"
+        entry = Entry(source="shop", detail_type=name, detail='{"n":1}')
+        call = Call(name, (entry,) * entry_count)
+        self._push(self.random.uniform(0.5, HEAL_AT), CLIENT, 0, ClientSends(call, 0))
+        return call
+
+    def _plan_faults(self) -> None:
+        for _ in range(self.random.randint(2, 7)):
+            at = self.random.uniform(1.0, HEAL_AT - 2)
+            end = min(HEAL_AT, at + self.random.choice((0.3, 2.0, 4.0, 8.0)))
+            kind, place = self.random.choice(KINDS), self.random.choice(NODES)
+            other = self.random.choice([name for name in NODES if name != place])
+            self._push(at, "", 0, Fault(kind, place, other))
+            self._push(end, "", 0, Fault(kind, place, other, ends=True))
+        self._push(HEAL_AT, "", 0, Fault("everything", "", ends=True))
+
+    # --- time -----------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Live the history to its end, checking after every step. Raises Violation."""
+        while self._heap and self._heap[0][0] <= END_AT:
+            self.now, _, place, life, given = heapq.heappop(self._heap)
+            self._step(place, life, given)
+            self.checker.check()
+        self.checker.check_end()
+
+    def say(self, who: str, what: str) -> None:
+        """Add a line to the history."""
+        self.history.append(f"{self.now:7.3f} {who:6} {what}")
+
+    def set_timer(self, node: Node, seconds: float, timer: Input) -> None:
+        """Give a node an input later, unless its process has ended by then."""
+        self._push(self.now + seconds, node.name, node.life, timer)
+
+    def _push(self, at: float, place: str, life: int, given: Input) -> None:
+        heapq.heappush(self._heap, (at, next(self._sequence), place, life, given))
+
+    def _step(self, place: str, life: int, given: Input) -> None:
+        if isinstance(given, Fault):
+            self._break(given)
+        elif isinstance(given, ClientSends):
+            self._client_sends(given)
+        elif isinstance(given, Response):
+            self._client_hears(given)
+        else:
+            node = self.nodes[place]
+            if life not in (0, node.life):
+                return  # a timer of a process that has ended
+            if node.is_hung:
+                self._waiting[place].append(given)
+            elif node.is_alive:
+                node.handle(given)
+            else:
+                self._refuse(place, given)
+
+    # --- network --------------------------------------------------------------------------
+
+    def send(self, source: str, target: str, message: Input) -> None:
+        """Deliver a message after a while: or never, or twice, or late, as the network is."""
+        if (source, target) in self.cuts or (self.is_stormy and self.random.random() < 0.2):
+            return
+        copy_count = 2 if self.is_stormy and self.random.random() < 0.2 else 1
+        for _ in range(copy_count):
+            delay = self.random.uniform(0.002, 0.03)
+            if self.is_stormy and self.random.random() < 0.1:
+                delay += self.random.uniform(0.0, 4.0)
+            self._push(self.now + delay, target, 0, message)
+
+    def _refuse(self, place: str, message: Input) -> None:
+        """Refuse a connection: a machine without our process answers that at once."""
+        if isinstance(message, Put):
+            self.send(place, message.sender, PutAnswer(message.number, None))
+        elif isinstance(message, Request):
+            self.respond(place, Response(message.call, message.attempt, None))
+
+    def respond(self, source: str, response: Response) -> None:
+        """Answer a client."""
+        self.send(source, CLIENT, response)
+
+    # --- clients --------------------------------------------------------------------------
+
+    def _client_sends(self, given: ClientSends) -> None:
+        """Send as boto3 does: the same call again where no answer came, to any node."""
+        call = given.call
+        if call.acknowledged or given.attempt != call.attempt or call.attempt == ATTEMPTS_MAX:
+            return
+        call.attempt += 1
+        node = EDGE if call.attempt == 1 else self.random.choice(NODES)
+        self.say(CLIENT, f"sends {call.name} to {node}, attempt {call.attempt}")
+        self.send(CLIENT, node, Request(call, call.attempt))
+        self._push(self.now + CLIENT_SECONDS_MAX, CLIENT, 0, ClientSends(call, call.attempt))
+
+    def _client_hears(self, response: Response) -> None:
+        call = response.call
+        if call.acknowledged:
+            return
+        if response.ids is not None:
+            call.acknowledged = response.ids
+            self.say(CLIENT, f"has {call.name}")
+            self.checker.acknowledged(call)
+        elif response.attempt == call.attempt:
+            pause = self.random.random() * min(2.0, 0.1 * 2**call.attempt)
+            self._push(self.now + pause, CLIENT, 0, ClientSends(call, call.attempt))
+
+    # --- faults ---------------------------------------------------------------------------
+
+    def _break(self, fault: Fault) -> None:
+        if fault.kind == "everything":
+            self._mend_everything()
+            return
+        node = self.nodes[fault.place]
+        self.say("", f"{fault.kind} {fault.place} {fault.other}{' ends' * fault.ends}")
+        match fault.kind:
+            case "kill":
+                self._kill(node, ends=fault.ends)
+            case "hang":
+                self._hang(node, ends=fault.ends)
+            case "disk":
+                node.disk_is_full = not fault.ends and node.name in REGIONS
+            case "storm":
+                self.is_stormy = not fault.ends
+            case "configure":
+                if not fault.ends and self.nodes["east"].is_alive:
+                    self.nodes["east"].configure()
+            case _:
+                links = self._links(fault)
+                self.cuts = self.cuts - links if fault.ends else self.cuts | links
+
+    def _links(self, fault: Fault) -> set[tuple[str, str]]:
+        if fault.kind == "cut-one-way":
+            return {(fault.place, fault.other)}
+        others = [fault.other] if fault.kind == "cut" else [*NODES, CLIENT]
+        return {(fault.place, o) for o in others} | {(o, fault.place) for o in others}
+
+    def _kill(self, node: Node, *, ends: bool) -> None:
+        if node.is_alive and not ends:
+            self._waiting[node.name].clear()
+            node.kill()
+        elif ends and not node.is_alive:
+            node.start()
+
+    def _hang(self, node: Node, *, ends: bool) -> None:
+        if node.is_alive and not ends:
+            node.is_hung = True
+        elif ends and node.is_hung:
+            node.is_hung = False
+            for given in self._waiting[node.name]:
+                self._push(self.now, node.name, 0, given)
+            self._waiting[node.name].clear()
+
+    def _mend_everything(self) -> None:
+        self.say("", "everything is mended")
+        self.cuts.clear()
+        self.is_stormy = False
+        for node in self.nodes.values():
+            node.disk_is_full = False
+            self._kill(node, ends=True)
+            self._hang(node, ends=True)
