@@ -198,7 +198,7 @@ def test_a_missing_check(route53: BaseClient, method: str) -> None:
         ({"Type": "TCP", "ResourcePath": None, "Port": None}, "Port is required"),
         ({"Type": "TCP"}, "ResourcePath has no meaning"),
         ({"IPAddress": None}, "Either IPAddress or FullyQualifiedDomainName is required."),
-        ({"IPAddress": "localhost"}, "is not an IPv4 or IPv6 address"),
+        ({"IPAddress": "localhost"}, "Value 'localhost' at 'healthCheckConfig.iPAddress' failed"),
         ({"IPAddress": "169.254.169.254"}, "is unspecified, multicast or link-local"),
         ({"RequestInterval": 20}, "RequestInterval must be 10 or 30."),
         ({"Type": "SMOKE"}, "Member must satisfy enum value set"),

@@ -192,7 +192,7 @@ def test_set_attributes(queue: QueueOf) -> None:
         ({"VisibilityTimeout": "-1"}, "InvalidAttributeValue"),
         ({"DelaySeconds": "soon"}, "InvalidAttributeValue"),
         ({"MaximumMessageSize": "1023"}, "InvalidAttributeValue"),
-        ({"Colour": "red"}, "InvalidAttributeName"),
+        ({"Colour": "red"}, "ValidationException"),
         ({"QueueArn": "arn"}, "InvalidAttributeName"),
         (
             {"RedrivePolicy": json.dumps({"deadLetterTargetArn": "a", "maxReceiveCount": 1})},

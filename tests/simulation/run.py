@@ -1,4 +1,7 @@
-"""Prints one simulated history: `python tests/simulation/run.py SEED`. The same seed, the same bytes."""
+"""Prints one simulated history: `python tests/simulation/run.py SEED`.
+
+The same seed gives the same bytes. Ends with status 1 where a guarantee did not hold.
+"""
 
 from __future__ import annotations
 

@@ -101,12 +101,14 @@ class CatalogService:
             try:
                 async with asyncio.timeout(REPORT_SECONDS_MAX):
                     report = await self._fetch(peer.node)
+                self._take(peer, report)
             except (OSError, TimeoutError):
                 pass  # it is down or cut off: what it said last stands
             except msgspec.MsgspecError as error:
                 log.warning("report not understood peer=%s error=%s", peer.node.name, error)
-            else:
-                self._take(peer, report)
+            except Exception:
+                # Whatever it is, a peer that is not followed any more would be worse.
+                log.exception("report not taken peer=%s", peer.node.name)
             await self._clock.sleep(PULL_SECONDS)
 
     def _take(self, peer: _Peer, report: PeerReport) -> None:

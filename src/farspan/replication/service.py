@@ -146,6 +146,9 @@ class ReplicationService:
         endpoint = next((e for e in self._endpoints() if e.endpoint_id == request.stream), None)
         if endpoint is None:
             return StreamReply(end=0, known=False)
+        end = await self._store.stream_end(request.stream, self._region)
+        if request.after > end:
+            return StreamReply(end=end)  # it copied another log than this: it has to be told
         # What the other Region asks beyond, it has: only that may leave the log.
         self._shipped[request.stream] = request.after
         # Each request has an event of its own: a shared one, cleared by one request between

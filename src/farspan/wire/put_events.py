@@ -24,7 +24,8 @@ RESOURCE_LENGTH_MAX = 2_048
 EVENT_BUS_NAME = re.compile(
     r"(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[\.\-_A-Za-z0-9]{1,256}"
 )
-ENDPOINT_ID = re.compile(r"[A-Za-z0-9\-]{1,48}\.[A-Za-z0-9\-]{1,48}")
+ENDPOINT_ID = re.compile(r"[A-Za-z0-9\-]+\.[A-Za-z0-9\-]+")
+ENDPOINT_ID_LENGTH_MAX = 50
 
 _decode = msgspec.json.Decoder(PutEventsRequest).decode
 
@@ -90,4 +91,4 @@ def _is_event_bus_name(text: str) -> bool:
 
 @lru_cache(maxsize=1_024)
 def _is_endpoint_id(text: str) -> bool:
-    return ENDPOINT_ID.fullmatch(text) is not None
+    return len(text) <= ENDPOINT_ID_LENGTH_MAX and ENDPOINT_ID.fullmatch(text) is not None

@@ -91,6 +91,7 @@ class Node:
         self.life += 1
         self.is_alive, self.is_hung = True, False
         self.started_at = self.world.now
+        self.skew_seconds = self.world.random.uniform(-5.0, 5.0)
         self.ballots = Ballots(TIME_SCALE)
         self.ballots.follow({CHECK.id: CHECK})
         self.check = CheckState()
@@ -119,6 +120,10 @@ class Node:
     def monotonic(self) -> float:
         """Return a time that starts anew with each process."""
         return self.world.now - self.started_at + 5.0
+
+    def wall(self) -> float:
+        """Return what this machine takes for the time of day: it may be set back by a restart."""
+        return 1_700_000_000 + self.world.now + self.skew_seconds
 
     def handle(self, given: object) -> None:
         """Do what a message or timer asks."""
@@ -160,7 +165,7 @@ class Node:
                 observer=self.name,
                 status=self.check.status,
                 sequence=sequence,
-                checked_time=self.world.now,
+                checked_time=self.wall(),
                 report=result.report,
             )
             self.ballots.cast(vote, self.monotonic())
@@ -287,14 +292,14 @@ class Node:
             call=call_id,
             account=ENDPOINT.account,
             region=self.name,
-            now=1_700_000_000 + self.world.now,
+            now=self.wall(),
             place=lambda _: Placement(event_bus=BUS),
         )
         batch = EventBatch(
             event_bus=BUS,
             call=call_id,
             events=tuple(acceptance.envelopes[BUS]),
-            accepted_at=self.world.now,
+            accepted_at=self.wall(),
             origin=self.name,
             stream=STREAM,
         )
@@ -349,7 +354,7 @@ class Node:
             return
         batches = answer.reply.batches
         behind = moved < answer.reply.end and batches
-        self.lag_seconds = max(0.0, self.world.now - batches[-1].accepted_at) if behind else 0.0
+        self.lag_seconds = max(0.0, self.wall() - batches[-1].accepted_at) if behind else 0.0
         self.pull_number = 0
         if changes:
             self._ask()

@@ -15,6 +15,7 @@ from simulator.checkers import Checker
 from simulator.node import Node
 from simulator.words import (
     CLIENT,
+    EAST,
     EDGE,
     NODES,
     REGIONS,
@@ -66,10 +67,10 @@ class World:
         return call
 
     def _plan_faults(self) -> None:
-        for _ in range(self.random.randint(2, 7)):
+        for _ in range(self.random.randint(2, 8)):
             at = self.random.uniform(1.0, HEAL_AT - 2)
-            end = min(HEAL_AT, at + self.random.choice((0.3, 2.0, 4.0, 8.0)))
-            kind, place = self.random.choice(KINDS), self.random.choice(NODES)
+            end = min(HEAL_AT, at + self.random.choice((0.3, 3.0, 6.0, 9.0)))
+            kind, place = self.random.choice(KINDS), self.random.choice((EAST, *NODES))
             other = self.random.choice([name for name in NODES if name != place])
             self._push(at, "", 0, Fault(kind, place, other))
             self._push(end, "", 0, Fault(kind, place, other, ends=True))
@@ -170,7 +171,8 @@ class World:
             self._mend_everything()
             return
         node = self.nodes[fault.place]
-        self.say("", f"{fault.kind} {fault.place} {fault.other}{' ends' * fault.ends}")
+        place = f"{fault.place} {fault.other}" if fault.kind.startswith("cut") else fault.place
+        self.say("", f"{fault.kind} {place}{' ends' * fault.ends}")
         match fault.kind:
             case "kill":
                 self._kill(node, ends=fault.ends)
@@ -181,8 +183,8 @@ class World:
             case "storm":
                 self.is_stormy = not fault.ends
             case "configure":
-                if not fault.ends and self.nodes["east"].is_alive:
-                    self.nodes["east"].configure()
+                if not fault.ends and self.nodes[EAST].is_alive:
+                    self.nodes[EAST].configure()
             case _:
                 links = self._links(fault)
                 self.cuts = self.cuts - links if fault.ends else self.cuts | links

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farspan.endpoints.failover import (
@@ -200,6 +200,7 @@ def test_failovers_of_more_than_an_hour_ago_are_forgotten() -> None:
     assert (recent, NOW) == see(routing, Evidence.UNHEALTHY).failovers
 
 
+@settings(deadline=None)
 @given(looks)
 def test_a_generation_has_one_route(sequence: list[tuple[Evidence, bool, float]]) -> None:
     """Whatever is seen, the generation never falls, and each stands for one route for ever."""
@@ -213,6 +214,7 @@ def test_a_generation_has_one_route(sequence: list[tuple[Evidence, bool, float]]
         assert routing.route is routes.setdefault(routing.generation, routing.route)
 
 
+@settings(deadline=None)
 @given(looks)
 def test_the_route_goes_back_only_on_health_and_with_the_events(
     sequence: list[tuple[Evidence, bool, float]],

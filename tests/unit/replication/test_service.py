@@ -474,6 +474,16 @@ async def test_an_unknown_stream_is_asked_for_now_and_then(pair: Pair) -> None:
     await pair.close()
 
 
+async def test_asking_beyond_the_end_is_answered_at_once(pair: Pair) -> None:
+    """Who copied another log than this is told; nothing of this one counts as arrived."""
+    pair.put(EAST, "a")
+    began_at = pair.clock.monotonic()
+
+    assert await pair.services[EAST].serve(request_for(ORDERS, after=5)) == StreamReply(end=1)
+    assert pair.clock.monotonic() == began_at
+    assert pair.services[EAST].shipped(ORDERS.endpoint_id) == 0
+
+
 async def test_what_is_asked_beyond_is_known_to_have_arrived(pair: Pair) -> None:
     """Only what the other Region has may leave the log; after a start nothing is known."""
     assert pair.services[EAST].shipped(ORDERS.endpoint_id) == 0

@@ -115,6 +115,7 @@ def test_a_replica_has_the_endpoints_arn(
     assert replica["resources"] == resources
 
 
+@settings(deadline=None)
 @given(tricky_entries)
 def test_a_replica_differs_in_its_resources_only(tricky: Entry) -> None:
     """Whatever texts an event is made of, every other field stays as it was, byte for byte."""
@@ -202,7 +203,7 @@ def test_g5_a_batch_that_starts_before_the_cursor_and_ends_after_it_is_refused()
         plan_replicas(ENDPOINT, EAST, 2, [shipped("a", 1, 3)])
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 5), max_size=12), st.data())
 def test_g5_any_cut_of_a_stream_is_copied_whole(sizes: list[int], data: st.DataObject) -> None:
     """However replies are cut and repeated, the copy is the stream."""

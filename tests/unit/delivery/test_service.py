@@ -1,0 +1,749 @@
+"""Delivery as it runs, on the memory engine, with time that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from farspan.clock import SeededIds
+from farspan.delivery import lane as lane_module
+from farspan.delivery import service as service_module
+from farspan.delivery.attempt import Exhausted
+from farspan.delivery.lane import Item, Lane
+from farspan.delivery.service import LEASE_SECONDS, RETRY_TIMERS, DeliveryService, delivery_cursor
+from farspan.ingest.entries import Entry, Placement, accept_entries
+from farspan.model.delivery import DELIVERED, Delivery, Outcome, Verdict
+from farspan.model.event import CallId, EventBatch
+from farspan.model.rule import RetryPolicy, Rule, RuleState, Target
+from farspan.store.base import Append, MoveCursor, PutTimer, StoreError, StoreFailed
+from farspan.store.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from farspan.store.base import Change, Result
+    from farspan.targets.base import DeadLetter, TargetSender
+
+ACCOUNT = "000000000000"
+BUS = f"{ACCOUNT}/default"
+START = 1_700_000_000.0
+DAY = 86_400
+QUEUE = f"arn:aws:sqs:us-east-1:{ACCOUNT}:letters"
+
+BUSY = Outcome(verdict=Verdict.RETRYABLE, error_code="THROTTLED", error_message="busy")
+GONE = Outcome(verdict=Verdict.PERMANENT, error_code="NO_RESOURCE", error_message="gone")
+
+
+async def turns(count: int = 40) -> None:
+    """Let every task run until it waits for something."""
+    for _ in range(count):
+        await asyncio.sleep(0)  # noqa: TID251 - gives way to other tasks, waits for no time
+
+
+class FakeClock:
+    """Time that stands still until the test advances it."""
+
+    def __init__(self) -> None:
+        self.elapsed = 0.0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+
+    def now(self) -> float:
+        """See `Clock.now`."""
+        return START + self.elapsed
+
+    def monotonic(self) -> float:
+        """See `Clock.monotonic`."""
+        return self.elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        """See `Clock.sleep`."""
+        future = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self.elapsed + seconds, next(self._order), future))
+        await future
+
+    async def advance(self, seconds: float) -> None:
+        """Move time on, waking each sleeper at its own time."""
+        await turns()
+        end = self.elapsed + seconds
+        while self._sleepers and self._sleepers[0][0] <= end:
+            due, _, future = heapq.heappop(self._sleepers)
+            if future.done():
+                continue  # its sleeper was cancelled
+            self.elapsed = max(self.elapsed, due)
+            future.set_result(None)
+            await turns()
+        self.elapsed = end
+        await turns()
+
+
+class FragileStore(MemoryStore):
+    """A memory engine that fails while it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failure: StoreError | None = None
+        self.before_log_end: Callable[[], Awaitable[object]] | None = None
+
+    async def commit(self, changes: Sequence[Change]) -> list[Result]:
+        """Commit, or fail."""
+        if self.failure is not None:
+            raise self.failure
+        return await super().commit(changes)
+
+    async def cursor(self, name: str) -> int:
+        """Read, or fail."""
+        if self.failure is not None:
+            raise self.failure
+        return await super().cursor(name)
+
+    async def log_end(self, event_bus: str) -> int:
+        """Read, after what the test wants to happen while a reader waits for the answer."""
+        if self.before_log_end is not None:
+            hook, self.before_log_end = self.before_log_end, None
+            await hook()
+        return await super().log_end(event_bus)
+
+
+class RecordingTarget:
+    """A target that does what it is told, and remembers what it got."""
+
+    def __init__(self, *outcomes: Outcome, batch_count_max: int = 10) -> None:
+        self.batch_count_max = batch_count_max
+        self.script = list(outcomes)
+        self.always = DELIVERED
+        self.attempts: list[Delivery] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.fault: Exception | None = None
+
+    @property
+    def payloads(self) -> list[str]:
+        """Return the detail's number of everything attempted, in order."""
+        return [str(msgspec.json.decode(d.payload)["detail"]["n"]) for d in self.attempts]
+
+    async def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
+        """See `TargetSender.send`."""
+        await self.gate.wait()
+        self.attempts += deliveries
+        if self.fault is not None:
+            raise self.fault
+        return [self.script.pop(0) if self.script else self.always for _ in deliveries]
+
+
+class RecordingLetters:
+    """A dead-letter queue that does what it is told, and remembers what it got."""
+
+    def __init__(self) -> None:
+        self.letters: list[DeadLetter] = []
+        self.script: list[Outcome] = []
+
+    async def send(self, dead_letters: Sequence[DeadLetter]) -> list[Outcome]:
+        """See `DeadLetterSender.send`."""
+        self.letters += dead_letters
+        return [self.script.pop(0) if self.script else DELIVERED for _ in dead_letters]
+
+
+def target(name: str, policy: RetryPolicy | None = None, queue: str | None = QUEUE) -> Target:
+    """Return a target of the world below."""
+    return Target(
+        id=name,
+        arn=f"arn:{name}",
+        dead_letter_arn=queue,
+        retry_policy=policy or RetryPolicy(),
+    )
+
+
+def rule(*targets: Target, name: str = "r", state: RuleState = RuleState.ENABLED) -> Rule:
+    """Return a rule for every event of the shop."""
+    return Rule(
+        region="us-east-1",
+        account=ACCOUNT,
+        event_bus_name="default",
+        name=name,
+        event_pattern='{"source":["shop"]}',
+        state=state,
+        targets={one.id: one for one in targets},
+    )
+
+
+class World:
+    """A store, a clock, targets by name, and a delivery service that can be restarted."""
+
+    def __init__(self) -> None:
+        self.store = FragileStore()
+        self.clock = FakeClock()
+        self.targets: dict[str, RecordingTarget] = {}
+        self.letters = RecordingLetters()
+        self.calls = itertools.count(1)
+        self.service = self.new_service()
+
+    def new_service(self) -> DeliveryService:
+        """Return a service on the store as it is."""
+        return DeliveryService(self.store, self.clock, SeededIds(7), self.sender_of, self.letters)
+
+    def sender_of(self, arn: str) -> TargetSender | None:
+        """Return the target of an ARN."""
+        return self.targets.get(arn.removeprefix("arn:"))
+
+    def add(self, name: str, *outcomes: Outcome, batch_count_max: int = 10) -> RecordingTarget:
+        """Add a target."""
+        self.targets[name] = RecordingTarget(*outcomes, batch_count_max=batch_count_max)
+        return self.targets[name]
+
+    async def put(self, *numbers: int) -> None:
+        """Put an event for each number in one call."""
+        call = CallId(next(self.calls).to_bytes(14, "big"))
+        acceptance = accept_entries(
+            [Entry(source="shop", detail_type="x", detail=f'{{"n":{n}}}') for n in numbers],
+            call=call,
+            account=ACCOUNT,
+            region="us-east-1",
+            now=self.clock.now(),
+            place=lambda _: Placement(event_bus=BUS),
+        )
+        events = tuple(acceptance.envelopes[BUS])
+        await self.store.commit(
+            [
+                Append(
+                    EventBatch(
+                        event_bus=BUS,
+                        call=call,
+                        events=events,
+                        accepted_at=self.clock.now(),
+                        origin="us-east-1",
+                    )
+                )
+            ]
+        )
+
+    async def start(self, *rules: Rule) -> None:
+        """Start delivering for the rules."""
+        self.service.start()
+        for one in rules:
+            self.service.rule_changed(one, exists=True)
+        await turns()
+
+    async def restart(self, *rules: Rule) -> None:
+        """Stop as a crash would, and start anew on the same store."""
+        await self.service.close()
+        self.service = self.new_service()
+        await self.start(*rules)
+
+    async def cursor(self) -> int:
+        """Return the bus's cursor."""
+        return await self.store.cursor(delivery_cursor(BUS))
+
+    async def stored_count(self) -> int:
+        """Return how many deliveries are kept for later."""
+        counts = await self.store.count_timers(RETRY_TIMERS, self.clock.now())
+        return counts.due + counts.claimed + counts.waiting
+
+
+@pytest.fixture
+async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """Return a world in which readers wait for slow lanes no time at all."""
+    monkeypatch.setattr(service_module, "SPILL_SECONDS", 0.0)
+    world = World()
+    yield world
+    await world.service.close()
+
+
+async def spill() -> None:
+    """Let the loop's own timers run: a reader's wait for slow lanes is over."""
+    await turns()
+    await asyncio.sleep(0.002)  # noqa: TID251 - the reader's wait is by the loop's clock
+    await turns()
+
+
+# --- the straight way --------------------------------------------------------------------------
+
+
+async def test_events_are_delivered_to_every_target(world: World) -> None:
+    """Each event reaches each target of each rule, without a write but the cursor's."""
+    one, two = world.add("one"), world.add("two")
+    await world.start(rule(target("one")), rule(target("one"), target("two"), name="s"))
+
+    await world.put(1, 2)
+    await world.put(3)
+    await spill()
+
+    assert sorted(one.payloads) == ["1", "1", "2", "2", "3", "3"]
+    assert sorted(two.payloads) == ["1", "2", "3"]
+    assert (await world.cursor(), await world.stored_count()) == (3, 0)
+
+
+async def test_what_is_there_at_the_start_is_delivered(world: World) -> None:
+    """A reader that starts takes what the log holds beyond its cursor."""
+    one = world.add("one")
+    await world.put(1, 2)
+    await world.put(3)
+    await world.store.commit([MoveCursor(delivery_cursor(BUS), 1)])
+
+    await world.start(rule(target("one")))
+    await spill()
+
+    assert one.payloads == ["2", "3"]
+
+
+async def test_events_before_a_target_are_none_of_its_events(world: World) -> None:
+    """What is put while no rule has a target is passed over, and never delivered later."""
+    one = world.add("one")
+    await world.start(rule())
+    await world.put(1)
+    await spill()
+
+    world.service.rule_changed(rule(target("one")), exists=True)
+    await world.put(2)
+    await spill()
+
+    assert one.payloads == ["2"]
+    assert await world.cursor() == 2
+
+
+async def test_an_event_after_a_target_is_never_passed_over(world: World) -> None:
+    """A target and its first event may come while the reader asks for the end of the log (G3)."""
+    one = world.add("one")
+    await world.start(rule())
+
+    async def meanwhile() -> None:
+        world.service.rule_changed(rule(target("one")), exists=True)
+        await world.put(2)
+
+    world.store.before_log_end = meanwhile
+    await world.put(1)
+    await spill()
+
+    assert "2" in one.payloads
+
+
+async def test_a_disabled_rule_delivers_nothing(world: World) -> None:
+    """While a rule is disabled events pass it by; enabled again it has the next ones."""
+    one = world.add("one")
+    await world.start(rule(target("one"), state=RuleState.DISABLED))
+    await world.put(1)
+    await spill()
+    world.service.rule_changed(rule(target("one")), exists=True)
+    await world.put(2)
+    await spill()
+
+    assert one.payloads == ["2"]
+
+
+async def test_a_removed_rule_stops_its_reader(world: World) -> None:
+    """A bus without rules is not read; one that gets a rule again goes on from its cursor."""
+    one = world.add("one")
+    await world.start(rule(target("one")))
+    world.service.rule_changed(rule(target("one")), exists=False)
+    await world.put(1)
+    await spill()
+    before = await world.cursor()
+
+    await world.store.commit([MoveCursor(delivery_cursor(BUS), 1)])  # as PutRule does
+    world.service.rule_changed(rule(target("one")), exists=True)
+    await world.put(2)
+    await spill()
+
+    assert (before, one.payloads) == (0, ["2"])
+
+
+async def test_a_target_that_moved_is_reached_at_its_new_place(world: World) -> None:
+    """A target whose Arn was replaced under the same id has a lane to the new one."""
+    old, new = world.add("old"), world.add("new")
+    await world.start(rule(target("old")))
+    await world.put(1)
+    await spill()
+    moved = msgspec.structs.replace(target("new"), id="old")
+    world.service.rule_changed(rule(moved), exists=True)
+    await world.put(2)
+    await spill()
+
+    assert (old.payloads, new.payloads) == (["1"], ["2"])
+
+
+# --- failures ----------------------------------------------------------------------------------
+
+
+async def test_a_failure_is_retried_at_its_time(world: World) -> None:
+    """A retryable failure is stored, the cursor moves on, and the retry comes when it is due."""
+    one = world.add("one", BUSY, BUSY)
+    await world.start(rule(target("one")))
+    await world.put(1)
+    await spill()
+
+    due = await world.store.next_due(RETRY_TIMERS)
+    assert due is not None
+    assert (await world.cursor(), len(one.attempts)) == (1, 1)
+
+    await world.clock.advance(due - world.clock.now() - 0.001)
+    before = len(one.attempts)
+    await world.clock.advance(0.002)
+    after = len(one.attempts)
+    await world.clock.advance(LEASE_SECONDS * 2)
+
+    assert (before, after) == (1, 2)
+    assert [d.attempt_count for d in one.attempts] == [0, 1, 2]
+    assert await world.stored_count() == 0
+    assert world.letters.letters == []
+
+
+async def test_a_permanent_failure_is_a_dead_letter(world: World) -> None:
+    """It goes to the queue at once, with the error and without retry attributes."""
+    world.add("one", GONE)
+    await world.start(rule(target("one")))
+    await world.put(1)
+    await spill()
+
+    (letter,) = world.letters.letters
+
+    assert (letter.error_code, letter.error_message) == ("NO_RESOURCE", "gone")
+    assert (letter.exhausted_retry_condition, letter.retry_attempts) == (None, None)
+    assert letter.delivery.dead_letter_arn == QUEUE
+    assert (await world.cursor(), await world.stored_count()) == (1, 0)
+
+
+async def test_used_up_retries_are_a_dead_letter(world: World) -> None:
+    """It says what ran out and how many retries were made."""
+    one = world.add("one", BUSY, BUSY, BUSY, BUSY)
+    await world.start(rule(target("one", RetryPolicy(maximum_retry_attempts=2))))
+    await world.put(1)
+    await spill()
+    await world.clock.advance(100)
+
+    (letter,) = world.letters.letters
+
+    assert len(one.attempts) == 3
+    assert (letter.exhausted_retry_condition, letter.retry_attempts) == (Exhausted.ATTEMPTS, 2)
+    assert await world.stored_count() == 0
+
+
+async def test_without_a_queue_it_is_dropped_with_a_line(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What ends undelivered and has no dead-letter queue leaves a line with its reason (G3)."""
+    world.add("one", GONE)
+    await world.start(rule(target("one", queue=None)))
+    await world.put(1)
+    await spill()
+
+    assert "code=NO_RESOURCE decision=Drop message=gone" in caplog.text
+    assert (world.letters.letters, await world.stored_count()) == ([], 0)
+
+
+async def test_a_kind_of_target_that_is_not_there_fails_by_name(world: World) -> None:
+    """A target that Farspan cannot reach ends as a dead letter that says so."""
+    await world.start(rule(target("nowhere")))
+    await world.put(1)
+    await spill()
+
+    (letter,) = world.letters.letters
+
+    assert letter.error_code == "INVALID_PARAMETER"
+    assert "arn:nowhere" in letter.error_message
+
+
+async def test_a_refused_dead_letter_is_sent_again_not_the_event(world: World) -> None:
+    """A queue that cannot take it now is asked again; the target gets no attempt more (G4)."""
+    one = world.add("one", GONE)
+    world.letters.script = [BUSY, BUSY]
+    await world.start(rule(target("one")))
+    await world.put(1)
+    await spill()
+    await world.clock.advance(5)
+
+    assert (len(one.attempts), len(world.letters.letters)) == (1, 3)
+    assert await world.stored_count() == 0
+
+
+async def test_a_dead_letter_that_no_queue_takes_leaves_a_line(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the dead-letter queue does not exist the delivery ends all the same, with a line."""
+    world.add("one", GONE)
+    world.letters.script = [GONE]
+    await world.start(rule(target("one")))
+    await world.put(1)
+    await spill()
+
+    assert "dead letter lost" in caplog.text
+    assert await world.stored_count() == 0
+
+
+async def test_a_day_of_failures_stays_within_the_policy(world: World) -> None:
+    """With the default policy a dead target gets at most 186 attempts in 24 hours (G4)."""
+    one = world.add("one")
+    one.always = BUSY
+    await world.start(rule(target("one")))
+    await world.put(1)
+    await spill()
+    times: list[float] = []
+    while not world.letters.letters and world.clock.elapsed < 2 * DAY:
+        known = len(one.attempts)
+        await world.clock.advance(30)
+        times += [world.clock.elapsed] * (len(one.attempts) - known)
+
+    (letter,) = world.letters.letters
+
+    assert 100 < len(one.attempts) <= 186
+    assert times[-1] <= DAY + 30
+    assert letter.exhausted_retry_condition in set(Exhausted)
+    assert letter.retry_attempts == len(one.attempts) - 1
+    assert await world.stored_count() == 0
+
+
+async def test_a_fault_of_the_sender_is_a_failure_of_the_attempt(world: World) -> None:
+    """A sender that raises against its contract fails the attempt and leaves the lane working."""
+    one = world.add("one")
+    one.fault = RuntimeError("bug")
+    await world.start(rule(target("one", RetryPolicy(maximum_retry_attempts=1))))
+    await world.put(1)
+    await spill()
+    await world.clock.advance(100)
+    one.fault = None
+    await world.put(2)
+    await spill()
+
+    assert [letter.error_code for letter in world.letters.letters] == ["INTERNAL_ERROR"]
+    assert one.payloads == ["1", "1", "2"]
+
+
+# --- slow targets ------------------------------------------------------------------------------
+
+
+async def test_g10_a_slow_target_does_not_delay_another(world: World) -> None:
+    """What a slow target has not taken is stored, the cursor moves, and its neighbour goes on."""
+    slow, quick = world.add("slow"), world.add("quick")
+    slow.gate.clear()
+    await world.start(rule(target("slow"), target("quick")))
+
+    for number in range(1, 6):
+        await world.put(number)
+        await spill()
+
+    assert quick.payloads == ["1", "2", "3", "4", "5"]
+    assert slow.attempts == []
+    assert (await world.cursor(), await world.stored_count()) == (5, 5)
+
+    slow.gate.set()
+    await spill()
+
+    assert sorted(slow.payloads) == ["1", "2", "3", "4", "5"]
+    assert await world.stored_count() == 0
+
+
+async def test_a_lane_slower_than_the_lease_gets_nothing_twice(world: World) -> None:
+    """A delivery that waits in its lane beyond its lease is not put there again."""
+    slow = world.add("slow", batch_count_max=1)
+    slow.gate.clear()
+    await world.start(rule(target("slow")))
+    await world.put(1, 2, 3)
+    await world.put(4)
+    await spill()
+    for _ in range(5):
+        await world.clock.advance(LEASE_SECONDS)
+    slow.gate.set()
+    await spill()
+    await world.clock.advance(LEASE_SECONDS * 3)
+
+    assert sorted(slow.payloads) == ["1", "2", "3", "4"]
+    assert await world.stored_count() == 0
+
+
+async def test_a_failure_after_the_lease_is_retried_once(world: World) -> None:
+    """The retry of a delivery that was claimed meanwhile carries its count of attempts on."""
+    slow = world.add("slow", BUSY)
+    slow.gate.clear()
+    await world.start(rule(target("slow")))
+    await world.put(1)
+    await spill()
+    await world.clock.advance(LEASE_SECONDS * 2.5)
+    slow.gate.set()
+    await spill()
+    await world.clock.advance(LEASE_SECONDS * 3)
+
+    assert [d.attempt_count for d in slow.attempts] == [0, 1]
+    assert await world.stored_count() == 0
+
+
+async def test_what_does_not_fit_a_lane_is_stored(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full lane's deliveries wait in the store, and reach the target when there is room."""
+    monkeypatch.setattr(lane_module, "LANE_CAPACITY", 2)
+    slow = world.add("slow", batch_count_max=1)
+    slow.gate.clear()
+    await world.start(rule(target("slow")))
+    await world.put(1, 2, 3, 4, 5)
+    await spill()
+    before = (await world.cursor(), await world.stored_count())
+    await world.clock.advance(5)
+    slow.gate.set()
+    await spill()
+    await world.clock.advance(10)
+
+    assert before == (5, 5)
+    assert sorted(slow.payloads) == ["1", "2", "3", "4", "5"]
+    assert await world.stored_count() == 0
+
+
+# --- restarts and stores that fail ----------------------------------------------------------------
+
+
+async def test_a_restart_goes_on_from_the_cursor(world: World) -> None:
+    """What was delivered before is not delivered again, and what came meanwhile is."""
+    one = world.add("one")
+    await world.start(rule(target("one")))
+    await world.put(1)
+    await spill()
+    await world.service.close()
+    await world.put(2)
+
+    await world.restart(rule(target("one")))
+    await spill()
+
+    assert one.payloads == ["1", "2"]
+
+
+async def test_a_restart_goes_on_with_stored_deliveries(world: World) -> None:
+    """A delivery that was stored, under way or waiting, is delivered after a crash."""
+    slow, failing = world.add("slow"), world.add("failing", BUSY)
+    slow.gate.clear()
+    await world.start(rule(target("slow"), target("failing")))
+    await world.put(1)
+    await spill()
+
+    await world.restart(rule(target("slow"), target("failing")))
+    slow.gate.set()
+    await world.clock.advance(LEASE_SECONDS + 1)
+
+    assert slow.payloads == ["1"]
+    assert failing.payloads == ["1", "1"]
+    assert await world.stored_count() == 0
+
+
+async def test_a_new_timer_wakes_the_retrier(world: World) -> None:
+    """A delivery stored while the retrier waits for a later one is not overlooked."""
+    one = world.add("one", BUSY)
+    await world.start(rule(target("one")))
+    await world.put(1)
+    await spill()
+    body = msgspec.msgpack.encode(msgspec.structs.replace(one.attempts[0], delivery_id="early"))
+    await world.store.commit([PutTimer(RETRY_TIMERS, b"early", world.clock.now() + 0.01, body)])
+    await world.clock.advance(0.02)
+
+    assert "early" in [d.delivery_id for d in one.attempts]
+
+
+@pytest.mark.parametrize("failure", [StoreError("full"), StoreFailed("broken")], ids=repr)
+async def test_a_store_that_comes_back_costs_nothing(world: World, failure: StoreError) -> None:
+    """While the store fails nothing is lost; when it works again every event is delivered (G3)."""
+    one = world.add("one", BUSY)
+    await world.put(1)
+    world.store.failure = failure
+    await world.start(rule(target("one")))
+    await world.clock.advance(10)
+    world.store.failure = None
+    await world.clock.advance(LEASE_SECONDS)
+    await world.put(2)
+    await spill()
+
+    assert sorted(set(one.payloads)) == ["1", "2"]
+    assert (await world.cursor(), await world.stored_count()) == (2, 0)
+
+
+async def test_an_outcome_that_cannot_be_stored_is_stored_later(world: World) -> None:
+    """A failure whose retry cannot be written yet keeps its lane waiting, and is not lost."""
+    one = world.add("one", BUSY)
+    one.gate.clear()
+    await world.start(rule(target("one")))
+    await world.put(1)
+    await spill()
+    world.store.failure = StoreError("full")
+    one.gate.set()
+    await world.clock.advance(3)
+    world.store.failure = None
+    await world.clock.advance(LEASE_SECONDS)
+
+    assert one.payloads == ["1", "1"]
+    assert await world.stored_count() == 0
+
+
+# --- lanes -------------------------------------------------------------------------------------
+
+
+def item(number: int) -> Item:
+    """Return a delivery on its way into a lane."""
+    return Item(
+        Delivery(
+            delivery_id=str(number),
+            event_id="e",
+            rule_arn="r",
+            target_id="t",
+            target_arn="a",
+            payload=b"{}",
+            planned_at=0.0,
+        )
+    )
+
+
+async def test_a_lane_sends_in_batches_of_its_targets_size() -> None:
+    """Deliveries go out in the order of offering, as many at once as the target takes."""
+    sizes: list[int] = []
+
+    class Sizes(RecordingTarget):
+        async def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
+            sizes.append(len(deliveries))
+            return await super().send(deliveries)
+
+    sender = Sizes(batch_count_max=3)
+    settled: list[str] = []
+
+    async def settle(attempts: Sequence[tuple[Item, Outcome]]) -> None:
+        settled.extend(item.delivery.delivery_id for item, _ in attempts)
+
+    lane = Lane(sender, settle, worker_count=1)
+    for number in range(7):
+        assert lane.offer(item(number))
+    await turns()
+    await lane.close()
+
+    assert sizes == [3, 3, 1]
+    assert settled == list("0123456")
+
+
+async def test_a_lane_has_room_for_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lane takes no more than its capacity, what is under way included."""
+    monkeypatch.setattr(lane_module, "LANE_CAPACITY", 3)
+    sender = RecordingTarget(batch_count_max=1)
+    sender.gate.clear()
+
+    async def settle(_: Sequence[tuple[Item, Outcome]]) -> None:
+        """Do nothing."""
+
+    lane = Lane(sender, settle)
+    first = [lane.offer(item(number)) for number in range(3)]
+    await turns()
+    full = lane.offer(item(3))
+    sender.gate.set()
+    await turns()
+    again = lane.offer(item(4))
+    await lane.close()
+
+    assert (first, full, again) == ([True] * 3, False, True)
+
+
+def test_an_item_ends_once() -> None:
+    """Whoever waits for a delivery is told one time only."""
+    told: list[int] = []
+    one = item(1)
+    one.on_end = lambda: told.append(1)
+
+    one.end()
+    one.end()
+
+    assert (told, one.ended) == ([1], True)

@@ -1,0 +1,135 @@
+"""The ASGI application: what it reads, what it bounds, what it writes."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping, Sequence
+from typing import Any
+
+import pytest
+
+from farspan.wire.asgi import BODY_BYTES_MAX, DRAIN_BYTES_MAX, Application
+from farspan.wire.http import Request, Response
+
+MEBIBYTE = b"x" * 1024 * 1024
+DISCONNECT: dict[str, Any] = {"type": "http.disconnect"}
+
+
+class Connection:
+    """A client that sends a body in pieces and keeps what comes back."""
+
+    def __init__(self, messages: Sequence[MutableMapping[str, Any]]) -> None:
+        self.left = list(messages)
+        self.sent: list[MutableMapping[str, Any]] = []
+        self.requests: list[Request] = []
+
+    async def answer(self, request: Request) -> Response:
+        """Keep the request and answer it."""
+        self.requests.append(request)
+        return Response(status=201, headers=(("X-A", "1"), ("x-b", "é")), body=b"done")
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        """Return the next piece."""
+        return self.left.pop(0)
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        """Keep what is sent."""
+        self.sent.append(message)
+
+    async def run(self, headers: Sequence[tuple[bytes, bytes]] = (), **scope: Any) -> None:
+        """Serve one request."""
+        whole = {
+            "type": "http",
+            "method": "POST",
+            "raw_path": b"/%C3%A9%2f",
+            "query_string": b"a=%20&a",
+            "headers": list(headers),
+            **scope,
+        }
+        await Application(self.answer)(whole, self.receive, self.send)
+
+
+def pieces(*bodies: bytes) -> list[MutableMapping[str, Any]]:
+    """Return the messages in which a body comes."""
+    return [
+        {"type": "http.request", "body": body, "more_body": index < len(bodies) - 1}
+        for index, body in enumerate(bodies)
+    ]
+
+
+async def test_a_request_is_taken_as_it_came() -> None:
+    """Path and query stay percent-encoded, pieces are joined."""
+    connection = Connection(pieces(b"a", b"", b"b"))
+    await connection.run([(b"host", b"h")])
+
+    assert [
+        Request(
+            method="POST", path="/%C3%A9%2f", query="a=%20&a", headers={"host": "h"}, body=b"ab"
+        )
+    ] == connection.requests
+
+
+async def test_repeated_headers_are_joined_and_named() -> None:
+    """Whoever checks a signature can see that one came twice."""
+    connection = Connection(pieces(b""))
+    await connection.run([(b"x-a", b"1"), (b"x-b", b"2"), (b"x-a", b"3")])
+    (request,) = connection.requests
+
+    assert {"x-a": "1, 3", "x-b": "2"} == request.headers
+    assert {"x-a"} == request.repeated_headers
+
+
+async def test_a_response_has_its_length() -> None:
+    """Status, headers in lower case, and the body's length."""
+    connection = Connection(pieces(b""))
+    await connection.run()
+    start, body = connection.sent
+
+    assert 201 == start["status"]
+    assert [(b"x-a", b"1"), (b"x-b", b"\xe9"), (b"content-length", b"4")] == start["headers"]
+    assert b"done" == body["body"]
+
+
+async def test_a_client_that_goes_is_not_answered() -> None:
+    """Half a request is none."""
+    connection = Connection([*pieces(b"a", b"")[:1], DISCONNECT])
+    await connection.run()
+
+    assert ([], []) == (connection.requests, connection.sent)
+
+
+@pytest.mark.parametrize("kind", ["websocket", "lifespan"])
+async def test_only_http_is_served(kind: str) -> None:
+    """Nothing else is answered."""
+    connection = Connection([])
+    await connection.run(type=kind)
+
+    assert [] == connection.sent
+
+
+async def test_the_largest_body_is_taken() -> None:
+    """4 MiB are the limit, and are below it."""
+    connection = Connection(pieces(*[MEBIBYTE] * 4))
+    await connection.run()
+
+    assert [BODY_BYTES_MAX] == [len(request.body) for request in connection.requests]
+
+
+async def test_a_body_too_large_is_read_and_refused() -> None:
+    """The rest is read, so that the sender gets to the answer; nobody looks at it."""
+    connection = Connection(pieces(*[MEBIBYTE] * 4, b"x", b"x"))
+    await connection.run([(b"x-amz-target", b"AmazonSQS.SendMessage")])
+
+    assert [] == connection.requests
+    assert [] == connection.left
+    assert 413 == connection.sent[0]["status"]
+    assert b"4194304 bytes" in connection.sent[1]["body"]
+
+
+async def test_a_body_without_end_is_not_read_for_ever() -> None:
+    """Beyond 32 MiB the answer is sent while the client still writes."""
+    count = DRAIN_BYTES_MAX // len(MEBIBYTE)
+    connection = Connection(pieces(*[MEBIBYTE] * (count + 5)))
+    await connection.run()
+
+    assert 4 == len(connection.left)
+    assert 413 == connection.sent[0]["status"]

@@ -1,0 +1,248 @@
+"""The door where a client cannot look: faults inside, loops, and a Region that answers 503."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from farspan.catalog.federation import PeerReport
+from farspan.clock import SeededIds, SystemClock
+from farspan.config import Config, Credential, NodeConfig
+from farspan.endpoints.failover import Evidence, Hold
+from farspan.endpoints.service import Outlook, RegionUnreachable, RoutingService
+from farspan.model.endpoint import Endpoint, EndpointState
+from farspan.wire.access import Access
+from farspan.wire.forward import FORWARDED_HEADER, INVOCATION_HEADER
+from farspan.wire.http import Request, Response
+from farspan.wire.server import NodeServices, Server
+
+EAST, WEST = "us-east-1", "us-west-2"
+EDGE = NodeConfig(name="edge", url="http://edge")
+CONFIG = Config(
+    nodes=(
+        EDGE,
+        NodeConfig(name="east", url="http://east", region=EAST),
+        NodeConfig(name="west", url="http://west", region=WEST),
+    ),
+    cluster_secret="s",
+)
+ENDPOINT = Endpoint(
+    account="000000000000",
+    name="orders",
+    endpoint_id="abcde.veo",
+    event_bus_name="orders",
+    primary_region=EAST,
+    secondary_region=WEST,
+    health_check_id="h",
+    state=EndpointState.ACTIVE,
+)
+ACCEPTED = Response(body=b'{"FailedEntryCount":0,"Entries":[{"EventId":"e"}]}')
+UNAVAILABLE = Response(status=503, body=b"cannot store")
+Reply = Response | Exception
+
+
+class Network:
+    """The other nodes, as the test puts them: one reply for each URL. See `Forwarder`."""
+
+    def __init__(self, replies: Mapping[str, Reply]) -> None:
+        self.replies = dict(replies)
+        self.sent: list[tuple[str, Mapping[str, str]]] = []
+
+    async def forward(
+        self, url: str, request: Request, *, add: Mapping[str, str] | None = None
+    ) -> Response:
+        """Keep what is sent, and reply."""
+        self.sent.append((url, {**request.headers, **(add or {})}))
+        reply = self.replies[url]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
+class Catalog:
+    """One endpoint that everybody knows. See `CatalogService`."""
+
+    def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        """See `CatalogService.endpoint`."""
+        return ENDPOINT if endpoint_id == ENDPOINT.endpoint_id else None
+
+    def owner_of_health_check(self, health_check_id: str) -> str | None:
+        """See `CatalogService.owner_of_health_check`."""
+        return WEST if health_check_id == "west-check" else None
+
+    def report_of(self, region: str) -> PeerReport | None:
+        """See `CatalogService.report_of`."""
+        return None
+
+
+def edge(
+    replies: Mapping[str, Reply], *, report: Callable[[], Any] | None = None
+) -> tuple[Server, Network]:
+    """Return an edge's door, and the network behind it. Authentication is off."""
+    clock, network, catalog = SystemClock(), Network(replies), Catalog()
+    outlook = Outlook(
+        endpoints=lambda: [ENDPOINT],
+        evidence=lambda _: Evidence.UNKNOWN,
+        caught_up=lambda _: True,
+    )
+    services = NodeServices(
+        node=EDGE,
+        config=CONFIG,
+        ids=SeededIds(1),
+        access=Access(credentials=(Credential(),), cluster_secret="s", auth=False, clock=clock),
+        catalog=catalog,  # type: ignore[arg-type]
+        routing=RoutingService(
+            clock=clock,
+            outlook=outlook,
+            hold=Hold(seconds=60, seconds_max=900),
+            copy_directory=None,
+        ),
+        forwarder=network,  # type: ignore[arg-type]
+        report=report or (lambda: None),  # type: ignore[arg-type, return-value]
+        status=report or dict,
+        own=None,
+    )
+    return Server(services), network
+
+
+def put(endpoint_id: str | None = ENDPOINT.endpoint_id, **headers: str) -> Request:
+    """Return a PutEvents request."""
+    body = {"Entries": [{"Source": "s", "DetailType": "t", "Detail": "{}"}]}
+    if endpoint_id is not None:
+        body["EndpointId"] = endpoint_id  # type: ignore[assignment]
+    return Request(
+        method="POST",
+        path="/",
+        headers={"x-amz-target": "AWSEvents.PutEvents", **headers},
+        body=json.dumps(body).encode(),
+    )
+
+
+async def test_the_primary_is_asked_first() -> None:
+    """And only the primary, while it answers."""
+    server, network = edge({"http://east": ACCEPTED, "http://west": ACCEPTED})
+
+    assert ACCEPTED == await server.answer(put())
+    assert ["http://east"] == [url for url, _ in network.sent]
+
+
+@pytest.mark.parametrize(
+    "fault", [UNAVAILABLE, RegionUnreachable("no route")], ids=["503", "unreachable"]
+)
+async def test_a_region_that_cannot_take_it_makes_the_edge_use_the_other(fault: Reply) -> None:
+    """The same request with the same invocation id goes to the secondary at once."""
+    server, network = edge({"http://east": fault, "http://west": ACCEPTED})
+
+    assert ACCEPTED == await server.answer(put())
+    assert ["http://east", "http://west"] == [url for url, _ in network.sent]
+    first, second = (headers[INVOCATION_HEADER] for _, headers in network.sent)
+    assert first == second
+
+
+async def test_the_sdks_own_invocation_id_is_kept() -> None:
+    """It is what a later retry of the client will carry."""
+    server, network = edge({"http://east": ACCEPTED})
+    await server.answer(put(**{INVOCATION_HEADER: "from-the-sdk"}))
+
+    assert ["from-the-sdk"] == [headers[INVOCATION_HEADER] for _, headers in network.sent]
+
+
+@pytest.mark.parametrize("status", [400, 403, 500])
+async def test_any_other_answer_is_the_answer(status: int) -> None:
+    """What a Region refuses or breaks at, the other is not asked."""
+    answer = Response(status=status, body=b"{}")
+    server, network = edge({"http://east": answer})
+
+    assert answer == await server.answer(put())
+    assert 1 == len(network.sent)
+
+
+async def test_neither_region_can_take_it() -> None:
+    """503 names both Regions with their reasons, so that SDKs try again."""
+    server, _ = edge({"http://east": UNAVAILABLE, "http://west": RegionUnreachable("no route")})
+    answer = await server.answer(put())
+    error = json.loads(answer.body)
+
+    assert (503, "ServiceUnavailableException") == (answer.status, error["__type"])
+    assert "us-east-1: http://east answered that it cannot store events now" in error["message"]
+    assert "us-west-2: no route" in error["message"]
+
+
+async def test_without_an_endpoint_there_is_no_other_region() -> None:
+    """A request for one Region is that Region's alone."""
+    server, network = edge({"http://east": RegionUnreachable("no route"), "http://west": ACCEPTED})
+    answer = await server.answer(put(None))
+
+    assert 503 == answer.status
+    assert ["http://east"] == [url for url, _ in network.sent]
+    assert (
+        "Region us-east-1 cannot be reached from node edge: no route. "
+        "Start it with `farspan serve --region us-east-1`, or try again."
+    ) == json.loads(answer.body)["message"]
+
+
+async def test_a_loop_is_refused() -> None:
+    """A node that is passed what it does not serve says so, and passes nothing on."""
+    server, network = edge({"http://east": ACCEPTED})
+    answer = await server.answer(put(None, **{FORWARDED_HEADER: "west"}))
+
+    assert 503 == answer.status
+    assert [] == network.sent
+    assert "Give all nodes the same configuration." in json.loads(answer.body)["message"]
+
+
+async def test_a_health_check_is_changed_where_it_belongs() -> None:
+    """Updates and deletions go to the owning Region, reads to any."""
+    server, network = edge({"http://east": ACCEPTED, "http://west": ACCEPTED})
+    for method, health_check in (("DELETE", "west-check"), ("POST", "west-check"), ("GET", "x")):
+        path = f"/2013-04-01/healthcheck/{health_check}"
+        await server.answer(Request(method=method, path=path, headers={}))
+
+    assert ["http://west", "http://west", "http://east"] == [url for url, _ in network.sent]
+
+
+class TestAFaultInside:
+    """What is nobody's fault but ours."""
+
+    @pytest.fixture
+    def broken(self) -> Server:
+        """A node whose insides raise, with a secret in the message."""
+
+        def fail() -> None:
+            raise RuntimeError("secret insides")
+
+        return edge({"http://east": ValueError("secret insides")}, report=fail)[0]
+
+    @pytest.mark.parametrize(
+        ("request_", "code"),
+        [
+            (put(None), "InternalException"),
+            (put(), "InternalException"),
+            (Request(method="GET", path="/_farspan/status", headers={}), "InternalException"),
+            (
+                Request(method="POST", path="/", headers={"x-amz-target": "AmazonSQS.ListQueues"}),
+                "InternalException",
+            ),
+            (Request(method="GET", path="/2013-04-01/healthcheck", headers={}), "InternalFailure"),
+        ],
+        ids=["PutEvents", "PutEvents-endpoint", "status", "sqs", "route53"],
+    )
+    async def test_has_a_request_id_and_no_stack_trace(
+        self, broken: Server, caplog: pytest.LogCaptureFixture, request_: Request, code: str
+    ) -> None:
+        """The caller gets an id, the log gets the trace under the same id."""
+        with caplog.at_level(logging.ERROR, "farspan.wire"):
+            answer = await broken.answer(request_)
+        request_id = dict(answer.headers)["x-amzn-RequestId"]
+
+        assert 500 == answer.status
+        assert code.encode() in answer.body
+        assert request_id.encode() in answer.body
+        assert b"secret insides" not in answer.body
+        assert b"Traceback" not in answer.body
+        assert f"request_id={request_id}" in caplog.text
+        assert "secret insides" in caplog.text
