@@ -121,7 +121,7 @@ class Node:
         if self.node.region is not None:
             assert store is not None, "a Region has a store"
             resources = Resources(self.node.region, store)
-            await resources.load(self._clock.now())
+            await resources.load(self._clock.now(), log_id=self._ids.uuid())
         elif self._data is not None:
             self._data.mkdir(parents=True, exist_ok=True)
         self.catalog = CatalogService(
@@ -177,6 +177,7 @@ class Node:
         )
         replication = ReplicationService(
             region=name,
+            log_id=resources.log_id,
             store=store,
             clock=self._clock,
             endpoints=self.catalog.endpoints,

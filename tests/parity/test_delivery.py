@@ -13,7 +13,7 @@ from botocore.client import BaseClient
 from farspan.clock import SystemClock
 
 if TYPE_CHECKING:
-    from tests.parity.conftest import MakeQueue, QueueOf
+    from tests.parity.conftest import Deployment, MakeQueue, QueueOf, Send, SignedHeaders
 
 EAST = "us-east-1"
 ACCOUNT = "000000000000"
@@ -159,6 +159,37 @@ def test_input_replaces_the_event(
     events.put_events(Entries=[entry(bus)])
 
     assert '{"fixed": [1, 2.50]}' == queue.receive(1)[0]["Body"]
+
+
+def test_a_retry_of_the_sdk_is_the_same_event(
+    deployment: Deployment,
+    send: Send,
+    signed_headers: SignedHeaders,
+    bus: str,
+    queue: QueueOf,
+    subscribe: Subscribe,
+) -> None:
+    """The same invocation id and body, sent twice: the same event id, delivered once."""
+    subscribe(bus, queue, EVERYTHING)
+    body = json.dumps({"Entries": [entry(bus)]}).encode()
+    answers = []
+    for attempt in ("attempt=1; max=3", "attempt=2; max=3"):
+        headers = signed_headers(
+            deployment.url,
+            headers={
+                "content-type": "application/x-amz-json-1.1",
+                "x-amz-target": "AWSEvents.PutEvents",
+                "amz-sdk-invocation-id": f"invocation-{bus}",
+                "amz-sdk-request": attempt,
+            },
+            body=body,
+        )
+        answers.append(send(deployment.url, headers=headers, body=body).body)
+    received = queue.receive_events(1)
+
+    assert answers[0] == answers[1]
+    assert received[0]["id"] == json.loads(answers[0])["Entries"][0]["EventId"]
+    assert queue.is_empty()
 
 
 def test_a_target_that_is_gone_makes_a_dead_letter(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -357,6 +358,24 @@ def test_a_stream_request_that_is_nonsense(
 
     check_sentence(reply)
     assert (400, "ValidationException") == (reply.status, reply.error["__type"])
+
+
+@NODES
+@pytest.mark.parametrize(
+    "garbage",
+    [b"\x16\x03\x01\x02\x00\x01\x00", b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n"],
+    ids=["tls", "no-path", "no-header"],
+)
+def test_what_is_no_http(deployment: Deployment, node: str | None, garbage: bytes) -> None:
+    """The connection ends with 400, and the node goes on."""
+    address = urlsplit(deployment.url_of(node))
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        connection.sendall(garbage)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(4_096), b""))
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"Traceback" not in answer
 
 
 def test_many_at_once(deployment: Deployment, send: Send) -> None:

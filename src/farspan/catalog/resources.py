@@ -52,6 +52,7 @@ class _Region(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     created_at: float
+    log_id: str = ""
 
 
 class WrongRegion(Exception):
@@ -111,6 +112,7 @@ class Resources:
     def __init__(self, region: str, store: Store) -> None:
         self.region = region
         self.created_at = 0.0
+        self.log_id = ""
         self.version = 0
         self._tables: dict[type[Resource], Table[Any]] = {kind: Table(kind) for kind in KINDS}
         self.event_buses = self.table(EventBus)
@@ -121,8 +123,11 @@ class Resources:
         self._store = store
         self._listeners: list[ResourceListener] = []
 
-    async def load(self, now: float) -> None:
-        """Read everything from the store; `now` becomes the creation time of a new Region.
+    async def load(self, now: float, *, log_id: str = "") -> None:
+        """Read everything from the store.
+
+        `now` becomes the creation time of a new Region, and `log_id` the identity of its log, by
+        which other Regions tell a replaced store from the one that they copied.
 
         Raises WrongRegion where the store belongs to another Region.
         """
@@ -135,9 +140,10 @@ class Resources:
                     f"Start it with --region {region.name}, or choose another --data."
                 )
         else:
-            region = _Region(name=self.region, created_at=now)
+            region = _Region(name=self.region, created_at=now, log_id=log_id)
             await self._store.commit([PutDocument(REGION_DOCUMENT, msgspec.json.encode(region))])
         self.created_at = region.created_at
+        self.log_id = region.log_id
         self.version = int(documents.get(CATALOG_DOCUMENT, b"0"))
         for table in self._tables.values():
             table.load(documents)

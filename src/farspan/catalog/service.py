@@ -99,17 +99,22 @@ class CatalogService:
     async def _follow(self, peer: _Peer) -> None:
         while True:
             try:
-                async with asyncio.timeout(REPORT_SECONDS_MAX):
-                    report = await self._fetch(peer.node)
-                self._take(peer, report)
-            except (OSError, TimeoutError):
-                pass  # it is down or cut off: what it said last stands
-            except msgspec.MsgspecError as error:
-                log.warning("report not understood peer=%s error=%s", peer.node.name, error)
+                await self._pull(peer)
             except Exception:
                 # Whatever it is, a peer that is not followed any more would be worse.
                 log.exception("report not taken peer=%s", peer.node.name)
             await self._clock.sleep(PULL_SECONDS)
+
+    async def _pull(self, peer: _Peer) -> None:
+        try:
+            async with asyncio.timeout(REPORT_SECONDS_MAX):
+                report = await self._fetch(peer.node)
+        except (OSError, TimeoutError):
+            pass  # it is down or cut off: what it said last stands
+        except msgspec.MsgspecError as error:
+            log.warning("report not understood peer=%s error=%s", peer.node.name, error)
+        else:
+            self._take(peer, report)
 
     def _take(self, peer: _Peer, report: PeerReport) -> None:
         peer.report = report

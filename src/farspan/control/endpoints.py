@@ -214,6 +214,8 @@ def _with(plane: ControlPlane, endpoint: Endpoint, params: Params) -> Endpoint:
     changed = msgspec.structs.replace(endpoint, **changes)
     if params.get("EventBuses"):
         changed = _on_buses(plane, changed, params["EventBuses"])
+    elif changed.secondary_region != endpoint.secondary_region:
+        raise _without_bus(changed.secondary_region)
     _check(plane, changed)
     return changed
 
@@ -233,10 +235,7 @@ def _on_buses(
     if plane.region not in regions:
         raise _invalid("EventBuses", f"one event bus must be in this Region, {plane.region}.")
     if endpoint.secondary_region not in regions - {plane.region}:
-        raise _invalid(
-            "RoutingConfig",
-            f"the secondary Region {endpoint.secondary_region} has none of the event buses.",
-        )
+        raise _without_bus(endpoint.secondary_region)
     name = first.resource.removeprefix("event-bus/")
     return msgspec.structs.replace(endpoint, event_bus_name=name)
 
@@ -258,6 +257,10 @@ def _check(plane: ControlPlane, endpoint: Endpoint) -> None:
         )
     if plane.resources.event_bus(endpoint.account, endpoint.event_bus_name) is None:
         raise ResourceNotFoundException(f"Event bus {endpoint.event_bus_name} does not exist.")
+
+
+def _without_bus(region: str) -> ValidationException:
+    return _invalid("RoutingConfig", f"the secondary Region {region} has none of the event buses.")
 
 
 def _invalid(parameter: str, reason: str) -> ValidationException:

@@ -28,6 +28,9 @@ HISTORY_COUNT = 50
 SENDS_MAX = 4
 """Sends of one request: both Regions, and each once more after the route moved meanwhile."""
 
+PARK_SECONDS_MAX = 5.0
+"""How long a request waits for a Region that does not answer while the route stays there."""
+
 COPY_FILE_NAME = "routes.json"
 
 log = logging.getLogger("farspan.endpoints")
@@ -173,7 +176,9 @@ class RoutingService:
 
         A Region that cannot be reached is passed over at once. One that does not answer holds the
         request (it is parked) until the votes move the route; then it goes to the other Region.
-        Either way the event ids are the same, so that being accepted twice is harmless.
+        Where no verdict comes, because this node cannot hear enough observers, it goes there after
+        `PARK_SECONDS_MAX` all the same. The event ids are the same in each case, so that being
+        accepted twice is harmless.
 
         `send` takes a Region's name and raises RegionUnreachable. Raises
         ServiceUnavailableException where neither Region can be reached.
@@ -201,7 +206,7 @@ class RoutingService:
     ) -> T:
         under_way = self._under_way.setdefault(endpoint.endpoint_id, {})
         try:
-            async with asyncio.timeout(None) as scope:
+            async with asyncio.timeout(PARK_SECONDS_MAX) as scope:
                 under_way[scope] = region
                 try:
                     return await send(region)
@@ -210,7 +215,9 @@ class RoutingService:
         except TimeoutError as error:
             if not scope.expired():
                 raise
-            raise _RouteMoved from error
+            if self.region_in_use(endpoint) != region:
+                raise _RouteMoved from error
+            raise RegionUnreachable(f"no answer within {PARK_SECONDS_MAX:.0f} s") from error
 
     def parked_count(self, endpoint: Endpoint) -> int:
         """Return how many requests are under way, parked ones included."""

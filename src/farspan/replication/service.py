@@ -47,6 +47,7 @@ class _Puller:
 
     endpoint: Endpoint
     task: asyncio.Task[None] | None = None
+    log: str = ""
     cursor: int = 0
     lag_seconds: float | None = None
     lag_samples: deque[float] = field(default_factory=lambda: deque(maxlen=LAG_SAMPLE_COUNT))
@@ -61,12 +62,14 @@ class ReplicationService:
         self,
         *,
         region: str,
+        log_id: str,
         store: Store,
         clock: Clock,
         endpoints: Callable[[], Iterable[Endpoint]],
         fetch: FetchStream,
     ) -> None:
         self._region = region
+        self._log_id = log_id
         self._store = store
         self._clock = clock
         self._endpoints = endpoints
@@ -99,10 +102,11 @@ class ReplicationService:
         origin = puller.endpoint.other_region(self._region)
         while True:
             try:
-                puller.cursor = await self._store.cursor(replication_cursor(stream, origin))
+                await self._go_to_cursor(puller, origin)
                 while True:
                     request = StreamRequest(
                         stream=stream,
+                        log=puller.log,
                         after=puller.cursor,
                         limit=PULL_EVENT_COUNT,
                         wait_seconds=WAIT_SECONDS,
@@ -120,9 +124,20 @@ class ReplicationService:
                 puller.lag_seconds = None
                 await self._clock.sleep(RETRY_SECONDS * 5)
 
+    async def _go_to_cursor(self, puller: _Puller, origin: str) -> None:
+        """Set the puller to how far the origin's log, as far as it is known, was copied."""
+        name = replication_cursor(puller.endpoint.endpoint_id, origin, puller.log)
+        puller.cursor = await self._store.cursor(name) if puller.log else 0
+
     async def _take(self, puller: _Puller, origin: str, reply: StreamReply) -> None:
+        if reply.known and reply.log != puller.log:
+            puller.log = reply.log
+            await self._go_to_cursor(puller, origin)
+            return
         check_reply(puller.endpoint, origin, puller.cursor, reply)
-        changes, cursor = plan_replicas(puller.endpoint, origin, puller.cursor, reply.batches)
+        changes, cursor = plan_replicas(
+            puller.endpoint, origin, puller.log, puller.cursor, reply.batches
+        )
         if changes:
             results = await self._store.commit(changes)
             puller.cursor = cursor
@@ -145,10 +160,10 @@ class ReplicationService:
         """Answer the other Region: its events beyond the cursor, at once or as they come."""
         endpoint = next((e for e in self._endpoints() if e.endpoint_id == request.stream), None)
         if endpoint is None:
-            return StreamReply(end=0, known=False)
+            return StreamReply(log=self._log_id, end=0, known=False)
         end = await self._store.stream_end(request.stream, self._region)
-        if request.after > end:
-            return StreamReply(end=end)  # it copied another log than this: it has to be told
+        if request.log != self._log_id or request.after > end:
+            return StreamReply(log=self._log_id, end=end)  # it has to be told before it goes on
         # What the other Region asks beyond, it has: only that may leave the log.
         self._shipped[request.stream] = request.after
         # Each request has an event of its own: a shared one, cleared by one request between
@@ -172,7 +187,7 @@ class ReplicationService:
             left = deadline - self._clock.monotonic()
             if batches or left <= 0:
                 end = await self._store.stream_end(request.stream, self._region)
-                return ship(batches, end)
+                return ship(self._log_id, batches, end)
             try:
                 async with asyncio.timeout(left):
                     await grown.wait()

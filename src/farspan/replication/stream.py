@@ -27,9 +27,13 @@ class StreamUnknown(Exception):
 
 
 class StreamRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Ask for a stream's events beyond `after`; wait up to `wait_seconds` where there are none."""
+    """Ask for a stream's events beyond `after`; wait up to `wait_seconds` where there are none.
+
+    `log` is the identity of the log in which `after` counts, empty while that is not known.
+    """
 
     stream: str
+    log: str
     after: int
     limit: int
     wait_seconds: float
@@ -47,22 +51,26 @@ class ShippedBatch(msgspec.Struct, frozen=True, kw_only=True):
 class StreamReply(msgspec.Struct, frozen=True, kw_only=True):
     """The batches beyond the cursor, and the sequence at which the stream ends now.
 
-    `known` is False where the Region does not know the endpoint (yet): then it has nothing to say.
+    `log` is the identity of the Region's log: another one than was asked for means that the store
+    was replaced, and the sequences begin anew. Then there are no batches, and the cursor of that
+    log is to be asked with. `known` is False where the Region does not know the endpoint (yet).
     """
 
+    log: str
     end: int
     batches: tuple[ShippedBatch, ...] = ()
     known: bool = True
 
 
-def replication_cursor(stream: str, origin: str) -> str:
-    """Return the name of the cursor that says how much of an origin's stream is here."""
-    return f"replication/{stream}/{origin}"
+def replication_cursor(stream: str, origin: str, log: str) -> str:
+    """Return the name of the cursor that says how much of a stream in an origin's log is here."""
+    return f"replication/{stream}/{origin}/{log}"
 
 
-def ship(batches: Sequence[EventBatch], end: int) -> StreamReply:
+def ship(log: str, batches: Sequence[EventBatch], end: int) -> StreamReply:
     """Return the reply that carries the batches as they stand in the origin's log."""
     return StreamReply(
+        log=log,
         end=end,
         batches=tuple(
             ShippedBatch(
@@ -80,19 +88,19 @@ def check_reply(endpoint: Endpoint, origin: str, cursor: int, reply: StreamReply
     """Raise where the reply says nothing about the stream that the cursor counts.
 
     StreamUnknown where the other Region does not know the endpoint; StreamGap where its stream
-    ends before the cursor, so that its log is not the one that was copied.
+    ends before the cursor, as after a restore from a backup.
     """
     if not reply.known:
         raise StreamUnknown(f"{origin} does not know endpoint {endpoint.endpoint_id}.")
     if reply.end < cursor:
         raise StreamGap(
             f"Stream {endpoint.endpoint_id} of {origin} ends at {reply.end}, and {cursor} was "
-            "copied before: its log was replaced."
+            "copied before: it was set back to an older state."
         )
 
 
 def plan_replicas(
-    endpoint: Endpoint, origin: str, cursor: int, batches: Sequence[ShippedBatch]
+    endpoint: Endpoint, origin: str, log: str, cursor: int, batches: Sequence[ShippedBatch]
 ) -> tuple[list[Change], int]:
     """Return the changes that take the batches over, and the cursor after them.
 
@@ -119,5 +127,6 @@ def plan_replicas(
         changes.append(Append(replace(replica, sequence=batch.sequence)))
         cursor = last
     if changes:
-        changes.append(MoveCursor(replication_cursor(endpoint.endpoint_id, origin), cursor))
+        name = replication_cursor(endpoint.endpoint_id, origin, log)
+        changes.append(MoveCursor(name, cursor))
     return changes, cursor

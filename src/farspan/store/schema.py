@@ -29,7 +29,7 @@ CREATE TABLE log (
     body        BLOB NOT NULL             -- msgpack array of envelopes
 );
 CREATE UNIQUE INDEX log_call ON log (call, key >> 40);
-CREATE UNIQUE INDEX log_stream ON log (stream, origin, sequence) WHERE stream IS NOT NULL;
+CREATE INDEX log_stream ON log (stream, origin, sequence) WHERE stream IS NOT NULL;
 CREATE TABLE stream (
     stream   TEXT NOT NULL,
     origin   TEXT NOT NULL,

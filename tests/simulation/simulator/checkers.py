@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from farspan.replication.stream import replication_cursor
 from simulator.words import BUS, CHECK, NODES, OBSERVERS, REGIONS, STREAM, TIME_SCALE
 
 if TYPE_CHECKING:
@@ -146,9 +147,8 @@ class Checker:
     def _check_cursors(self) -> None:
         """G5: up to its cursor, a Region has every event of the other's stream, without a gap."""
         for region, origin in (REGIONS, REGIONS[::-1]):
-            cursor = self._world.nodes[region].store._cursors.get(
-                f"replication/{STREAM}/{origin}", 0
-            )
+            name = replication_cursor(STREAM, origin, origin)
+            cursor = self._world.nodes[region].store.cursor_now(name)
             reached = self._cursors[region]
             if cursor == reached:
                 continue

@@ -318,9 +318,9 @@ class Node:
     def _ask(self) -> None:
         origin = ENDPOINT.other_region(self.name)
         self.pull_number = next(self.numbers)
-        cursor = self.store.cursor_now(replication_cursor(STREAM, origin))
+        cursor = self.store.cursor_now(replication_cursor(STREAM, origin, origin))
         request = StreamRequest(
-            stream=STREAM, after=cursor, limit=PULL_EVENT_COUNT, wait_seconds=0.0
+            stream=STREAM, log=origin, after=cursor, limit=PULL_EVENT_COUNT, wait_seconds=0.0
         )
         self.world.send(self.name, origin, Ask(self.name, self.pull_number, request))
         self.world.set_timer(self, PULL_SECONDS_MAX, Pull(self.pull_number))
@@ -332,18 +332,18 @@ class Node:
         )
         end = self.store._stream_ends.get((STREAM, self.name), 0)
         self.world.checker.shipped(self, batches)
-        self.world.send(self.name, ask.sender, Answer(ask.number, ship(batches, end)))
+        self.world.send(self.name, ask.sender, Answer(ask.number, ship(self.name, batches, end)))
 
     def on_answer(self, answer: Answer) -> None:
         """Take over the replicas and the cursor in one commit, whenever the reply arrives."""
         origin = ENDPOINT.other_region(self.name)
         if self.disk_is_full:
             return  # the timer asks again
-        cursor = self.store.cursor_now(replication_cursor(STREAM, origin))
+        cursor = self.store.cursor_now(replication_cursor(STREAM, origin, origin))
         try:
             check_reply(ENDPOINT, origin, cursor, answer.reply)
             changes, moved = self.world.machines.plan_replicas(
-                ENDPOINT, origin, cursor, answer.reply.batches
+                ENDPOINT, origin, answer.reply.log, cursor, answer.reply.batches
             )
         except StreamGap:
             return  # a reply that was overtaken

@@ -64,7 +64,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_an_offer_is_taken_or_left(case: Case) -> None:
-    """A newer, sound catalog of another Region is taken whole; all else leaves what is known (G7)."""
+    """A newer, sound catalog of another Region is taken whole; all else changes nothing (G7)."""
     known = {THERE: catalog(5), HERE: catalog(1, region=HERE)}
 
     merged = merge(known, [case.offer], own_region=HERE, offering_region=case.from_region)

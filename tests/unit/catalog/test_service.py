@@ -145,7 +145,7 @@ def known(service: CatalogService) -> set[str]:
 
 
 async def test_peers_are_followed(world: World) -> None:
-    """What a peer owns is known after one pull, changes with the next, and goes with a later one."""
+    """What a peer owns is known after one pull, and changes or goes with the next ones."""
     service = world.service()
     changes: list[set[str]] = []
     service.on_change(lambda: changes.append(known(service)))

@@ -10,10 +10,12 @@ import msgspec
 import pytest
 from virtual_time import WALL_CLOCK_START, LoopClock
 
+from farspan.endpoints import service
 from farspan.endpoints.failover import Evidence, Hold, Route, State
 from farspan.endpoints.service import (
     COPY_FILE_NAME,
     HISTORY_COUNT,
+    PARK_SECONDS_MAX,
     Outlook,
     RegionUnreachable,
     RoutingService,
@@ -393,7 +395,7 @@ async def test_a_hanging_request_waits_for_the_votes(world: World, regions: Regi
     regions.hangs = {EAST}
     task = await begin(routing, regions)
     world.see(routing, Evidence.HEALTHY, Evidence.DOUBT, Evidence.UNKNOWN)
-    await world.clock.sleep(30)
+    await world.clock.sleep(PARK_SECONDS_MAX - 1)
     assert not task.done()
     assert routing.parked_count(ORDERS) == 1
 
@@ -441,10 +443,26 @@ async def test_a_hanging_request_then_refused(world: World, regions: Regions) ->
     assert await task == f"accepted in {EAST}"
 
 
-async def test_a_request_in_the_secondary_stays_there_on_failback(
+async def test_without_a_verdict_a_hanging_request_goes_to_the_other_region_in_the_end(
     world: World, regions: Regions
 ) -> None:
+    """A node that hears too few observers keeps its route, but no request hangs for ever."""
+    routing = world.start()
+    regions.hangs = {EAST}
+    task = await begin(routing, regions)
+    world.see(routing, Evidence.UNKNOWN)
+    await world.clock.sleep(PARK_SECONDS_MAX + 1)
+
+    assert await task == f"accepted in {WEST}"
+    assert regions.sent == [EAST, WEST]
+    assert routing.region_in_use(ORDERS) == EAST
+
+
+async def test_a_request_in_the_secondary_stays_there_on_failback(
+    world: World, regions: Regions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing was said against the secondary: a request that it works on is left to it."""
+    monkeypatch.setattr(service, "PARK_SECONDS_MAX", 1_000.0)
     routing = world.start()
     world.see(routing, Evidence.UNHEALTHY)
     regions.hangs = {WEST}
@@ -471,8 +489,11 @@ async def test_an_in_band_failover_outlives_the_votes(world: World, regions: Reg
     assert regions.sent == [EAST, WEST]
 
 
-async def test_an_in_band_failover_outlives_the_failback(world: World, regions: Regions) -> None:
+async def test_an_in_band_failover_outlives_the_failback(
+    world: World, regions: Regions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Refused by the primary, a request is not taken from the secondary when the route returns."""
+    monkeypatch.setattr(service, "PARK_SECONDS_MAX", 1_000.0)
     routing = world.start()
     regions.refuses, regions.hangs = {EAST}, {WEST}
     task = await begin(routing, regions)

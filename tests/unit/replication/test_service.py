@@ -78,12 +78,14 @@ class Pair:
         self.down: set[str] = set()
         self.asked: list[tuple[str, StreamRequest]] = []
         self.replies: list[tuple[str, StreamReply]] = []
+        self.log_ids = {region: f"log of {region}" for region in (EAST, WEST)}
         self.services = {region: self.join(region) for region in (EAST, WEST)}
 
     def join(self, region: str) -> ReplicationService:
         """Return the replication of a Region over its store."""
         return ReplicationService(
             region=region,
+            log_id=self.log_ids[region],
             store=self.stores[region],
             clock=self.clock,
             endpoints=lambda: self.endpoints[region],
@@ -286,8 +288,13 @@ async def test_a_restart_goes_on_at_the_stored_cursor(pair: Pair) -> None:
     await pair.settle()
     after = [request.after for region, request in pair.asked if region == EAST]
 
-    assert await pair.stores[WEST].cursor(replication_cursor(ORDERS.endpoint_id, EAST)) == 6
-    assert after[0] >= 5
+    assert (
+        await pair.stores[WEST].cursor(
+            replication_cursor(ORDERS.endpoint_id, EAST, f"log of {EAST}")
+        )
+        == 6
+    )
+    assert after[1] >= 5  # the first only asks which log it is
     assert await pair.names(WEST) == ["a"] * 5 + ["b"]
     await pair.close()
 
@@ -370,8 +377,10 @@ async def test_a_fault_of_the_program_does_not_end_replication(
     await pair.close()
 
 
-async def test_a_replaced_store_is_noticed(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
-    """An origin whose log ends before the cursor is not the one that was copied: no lag is 0."""
+async def test_a_store_that_was_set_back_is_noticed(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An origin whose log ends before the cursor lost what was copied: no lag is 0."""
     await pair.start()
     pair.put(EAST, "a", event_count=5)
     await pair.settle()
@@ -383,8 +392,24 @@ async def test_a_replaced_store_is_noticed(pair: Pair, caplog: pytest.LogCapture
     pair.put(EAST, "b")
     await pair.settle(2 * WAIT_SECONDS)
 
-    assert "its log was replaced" in caplog.text
+    assert "set back to an older state" in caplog.text
     assert pair.services[WEST].lags() == {}
+    await pair.close()
+
+
+async def test_a_replaced_log_is_copied_from_its_beginning(pair: Pair) -> None:
+    """A Region whose disk was replaced has another log, which begins anew: nothing is missed."""
+    await pair.start()
+    pair.put(EAST, "a", event_count=5)
+    await pair.settle()
+    pair.stores[EAST] = SlowStore()
+    pair.log_ids[EAST] = "another log"
+    await pair.restart(EAST)
+    pair.put(EAST, "b")
+    await pair.settle(2 * WAIT_SECONDS)
+
+    assert await pair.names(WEST) == ["a"] * 5 + ["b"]
+    assert pair.services[WEST].lags() == {ORDERS.endpoint_id: 0.0}
     await pair.close()
 
 
@@ -394,7 +419,11 @@ async def test_a_replaced_store_is_noticed(pair: Pair, caplog: pytest.LogCapture
 def request_for(endpoint: Endpoint, after: int = 0, wait_seconds: float = 5.0) -> StreamRequest:
     """Return what the other Region asks."""
     return StreamRequest(
-        stream=endpoint.endpoint_id, after=after, limit=10, wait_seconds=wait_seconds
+        stream=endpoint.endpoint_id,
+        log=f"log of {EAST}",
+        after=after,
+        limit=10,
+        wait_seconds=wait_seconds,
     )
 
 
@@ -419,7 +448,7 @@ async def test_a_long_poll_ends(pair: Pair, wait_seconds: float, seconds: float)
     began_at = pair.clock.monotonic()
     reply = await pair.services[EAST].serve(request_for(ORDERS, wait_seconds=wait_seconds))
 
-    assert reply == StreamReply(end=0)
+    assert reply == StreamReply(log=f"log of {EAST}", end=0)
     assert pair.clock.monotonic() - began_at == pytest.approx(seconds)
 
 
@@ -455,7 +484,9 @@ async def test_two_polls_of_one_bus_do_not_steal_each_others_wake_up(pair: Pair)
 
 async def test_an_unknown_stream_says_so(pair: Pair) -> None:
     """A Region that does not know the endpoint does not pretend that its stream is empty."""
-    assert await pair.services[EAST].serve(request_for(BILLS)) == StreamReply(end=0, known=False)
+    assert await pair.services[EAST].serve(request_for(BILLS)) == StreamReply(
+        log=f"log of {EAST}", end=0, known=False
+    )
 
 
 async def test_an_unknown_stream_is_asked_for_now_and_then(pair: Pair) -> None:
@@ -479,7 +510,9 @@ async def test_asking_beyond_the_end_is_answered_at_once(pair: Pair) -> None:
     pair.put(EAST, "a")
     began_at = pair.clock.monotonic()
 
-    assert await pair.services[EAST].serve(request_for(ORDERS, after=5)) == StreamReply(end=1)
+    assert await pair.services[EAST].serve(request_for(ORDERS, after=5)) == StreamReply(
+        log=f"log of {EAST}", end=1
+    )
     assert pair.clock.monotonic() == began_at
     assert pair.services[EAST].shipped(ORDERS.endpoint_id) == 0
 
@@ -586,5 +619,10 @@ async def test_two_endpoints_of_one_bus_are_two_streams(pair: Pair) -> None:
 
     assert await pair.names(WEST) == [f"{number}" for number in range(6)]
     for endpoint in (ORDERS, BILLS):
-        assert pair.stores[WEST].cursor_now(replication_cursor(endpoint.endpoint_id, EAST)) == 3
+        assert (
+            pair.stores[WEST].cursor_now(
+                replication_cursor(endpoint.endpoint_id, EAST, f"log of {EAST}")
+            )
+            == 3
+        )
     await pair.close()

@@ -35,7 +35,8 @@ ENDPOINT = Endpoint(
     health_check_id="c",
     state=EndpointState.ACTIVE,
 )
-CURSOR = replication_cursor(ENDPOINT.endpoint_id, EAST)
+LOG = "log of the east"
+CURSOR = replication_cursor(ENDPOINT.endpoint_id, EAST, LOG)
 
 TRICKY = [
     ',"resources":[',
@@ -131,7 +132,7 @@ def test_a_replica_differs_in_its_resources_only(tricky: Entry) -> None:
 def test_a_replica_keeps_what_it_was() -> None:
     """Id, time, Region, origin, sequence and the moment of acceptance are the origin's."""
     batch = shipped("a", 1, event_count=2)
-    (append, _), _ = plan_replicas(ENDPOINT, EAST, 0, [batch])
+    (append, _), _ = plan_replicas(ENDPOINT, EAST, LOG, 0, [batch])
     assert isinstance(append, Append)
     replica = append.batch
     fields = [
@@ -155,7 +156,7 @@ def test_a_replica_keeps_what_it_was() -> None:
 
 def test_batches_and_cursor_are_one_commit() -> None:
     """The cursor moves in the same commit as the events, to the last one of them."""
-    changes, cursor = plan_replicas(ENDPOINT, EAST, 0, [shipped("a", 1, 2), shipped("b", 3)])
+    changes, cursor = plan_replicas(ENDPOINT, EAST, LOG, 0, [shipped("a", 1, 2), shipped("b", 3)])
 
     assert [type(change) for change in changes] == [Append, Append, MoveCursor]
     assert changes[-1] == MoveCursor(CURSOR, 3)
@@ -165,13 +166,13 @@ def test_batches_and_cursor_are_one_commit() -> None:
 @pytest.mark.parametrize("cursor", [0, 7])
 def test_nothing_new_changes_nothing(cursor: int) -> None:
     """No batches, no commit: a poll costs no write."""
-    assert plan_replicas(ENDPOINT, EAST, cursor, []) == ([], cursor)
+    assert plan_replicas(ENDPOINT, EAST, LOG, cursor, []) == ([], cursor)
 
 
 def test_what_is_here_is_skipped() -> None:
     """A reply that got lost is asked for again; what was committed stays out."""
     batches = [shipped("a", 1, 2), shipped("b", 3), shipped("c", 4)]
-    changes, cursor = plan_replicas(ENDPOINT, EAST, 3, batches)
+    changes, cursor = plan_replicas(ENDPOINT, EAST, LOG, 3, batches)
 
     assert [c.batch.call for c in changes if isinstance(c, Append)] == [call_of("c")]
     assert cursor == 4
@@ -182,7 +183,7 @@ def test_all_of_it_here_already(cursor: int) -> None:
     """A reply that brings nothing new moves nothing, least of all back."""
     batches = [shipped("a", 1, 2), shipped("b", 3)]
 
-    assert plan_replicas(ENDPOINT, EAST, cursor, batches) == ([], cursor)
+    assert plan_replicas(ENDPOINT, EAST, LOG, cursor, batches) == ([], cursor)
 
 
 @pytest.mark.parametrize(
@@ -194,13 +195,13 @@ def test_g5_a_gap_is_refused(cursor: int, sequences: list[int]) -> None:
     """A stream is copied without a gap or not at all; the message names both sequences."""
     batches = [shipped(str(n), n) for n in sequences]
     with pytest.raises(StreamGap, match=rf"{ENDPOINT.endpoint_id} of {EAST}: after \d+ came \d+"):
-        plan_replicas(ENDPOINT, EAST, cursor, batches)
+        plan_replicas(ENDPOINT, EAST, LOG, cursor, batches)
 
 
 def test_g5_a_batch_that_starts_before_the_cursor_and_ends_after_it_is_refused() -> None:
     """A batch is one commit, so that half of one can never be here."""
     with pytest.raises(StreamGap):
-        plan_replicas(ENDPOINT, EAST, 2, [shipped("a", 1, 3)])
+        plan_replicas(ENDPOINT, EAST, LOG, 2, [shipped("a", 1, 3)])
 
 
 @settings(max_examples=40, deadline=None)
@@ -216,7 +217,7 @@ def test_g5_any_cut_of_a_stream_is_copied_whole(sizes: list[int], data: st.DataO
         reached = sum(b.sequence + len(b.events) - 1 <= cursor for b in batches)
         start = data.draw(st.integers(0, reached))
         end = data.draw(st.integers(start + 1, len(batches)))
-        changes, cursor = plan_replicas(ENDPOINT, EAST, cursor, batches[start:end])
+        changes, cursor = plan_replicas(ENDPOINT, EAST, LOG, cursor, batches[start:end])
         copied += [c.batch.call for c in changes if isinstance(c, Append)]
 
     assert copied == [batch.call for batch in batches]
@@ -237,7 +238,7 @@ def test_a_batch_is_shipped_as_it_stands() -> None:
         sequence=9,
         position=70,
     )
-    reply = ship([batch], end=12)
+    reply = ship(LOG, [batch], end=12)
     carried = msgspec.msgpack.decode(msgspec.msgpack.encode(reply), type=StreamReply)
 
     assert carried == reply
@@ -250,16 +251,16 @@ def test_a_batch_is_shipped_as_it_stands() -> None:
 @pytest.mark.parametrize(("cursor", "end"), [(0, 0), (0, 5), (5, 5)])
 def test_a_reply_that_can_be_used(cursor: int, end: int) -> None:
     """A stream ends at the cursor or beyond it."""
-    check_reply(ENDPOINT, EAST, cursor, StreamReply(end=end))
+    check_reply(ENDPOINT, EAST, cursor, StreamReply(log=LOG, end=end))
 
 
 def test_a_stream_that_ends_before_the_cursor_is_another_log() -> None:
     """A Region whose store was replaced numbers anew: its events must not be taken for old ones."""
     with pytest.raises(StreamGap, match="ends at 4, and 5 was copied before"):
-        check_reply(ENDPOINT, EAST, 5, StreamReply(end=4))
+        check_reply(ENDPOINT, EAST, 5, StreamReply(log=LOG, end=4))
 
 
 def test_an_unknown_stream_says_nothing() -> None:
     """That a Region does not know the endpoint does not mean that there is nothing to copy."""
     with pytest.raises(StreamUnknown, match=EAST):
-        check_reply(ENDPOINT, EAST, 0, StreamReply(end=0, known=False))
+        check_reply(ENDPOINT, EAST, 0, StreamReply(log=LOG, end=0, known=False))
