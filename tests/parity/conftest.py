@@ -591,6 +591,14 @@ def make_endpoint(
 
 
 @pytest.fixture(scope="session")
-def endpoint(make_endpoint: Callable[[str], GlobalEndpoint]) -> GlobalEndpoint:
+def shared_endpoint(make_endpoint: Callable[[str], GlobalEndpoint]) -> GlobalEndpoint:
     """An endpoint that stays with its primary Region and replicates."""
     return make_endpoint(unique("shared-endpoint"))
+
+
+@pytest.fixture
+def endpoint(shared_endpoint: GlobalEndpoint) -> GlobalEndpoint:
+    """The shared endpoint, without what a test that failed may have left in its queues."""
+    for queue in shared_endpoint.queues.values():
+        queue.sqs.purge_queue(QueueUrl=queue.url)
+    return shared_endpoint

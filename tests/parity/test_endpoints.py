@@ -76,35 +76,52 @@ def created(
     eventually(lambda: not events.list_endpoints(NamePrefix=settings["Name"])["Endpoints"])
 
 
-def test_create_answers_at_once(created: dict[str, Any], settings: dict[str, Any]) -> None:
+@pytest.fixture(scope="module")
+def first(
+    client: Callable[..., BaseClient], settings_of: SettingsOf, healthy: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An endpoint that several tests look at: its settings, and the answer of CreateEndpoint."""
+    for region in (EAST, WEST):
+        client("events", region).create_event_bus(Name="first")
+    settings = settings_of("first", healthy)
+    return settings, client("events").create_endpoint(**settings)
+
+
+def test_create_answers_at_once(first: tuple[dict[str, Any], dict[str, Any]]) -> None:
     """The answer has the settings and CREATING; no EndpointId, URL, description or times."""
-    del created["ResponseMetadata"]
+    settings, answer = first
 
     assert {
-        "Name": settings["Name"],
-        "Arn": f"arn:aws:events:{EAST}:{ACCOUNT}:endpoint/{settings['Name']}",
+        "Name": "first",
+        "Arn": f"arn:aws:events:{EAST}:{ACCOUNT}:endpoint/first",
         "RoutingConfig": settings["RoutingConfig"],
         "ReplicationConfig": {"State": "ENABLED"},
         "EventBuses": settings["EventBuses"],
         "RoleArn": ROLE,
         "State": "CREATING",
-    } == created
+        "ResponseMetadata": answer["ResponseMetadata"],
+    } == answer
 
 
 def test_it_becomes_active(
-    created: dict[str, Any],
-    settings: dict[str, Any],
-    settled: Callable[[str], dict[str, Any]],
+    first: tuple[dict[str, Any], dict[str, Any]], settled: Callable[[str], dict[str, Any]]
 ) -> None:
     """DescribeEndpoint shows it ACTIVE, with id, URL and times in milliseconds."""
-    found = settled(created["Name"])
+    settings, answer = first
+    found = settled("first")
     del found["ResponseMetadata"]
     times = [found.pop(name) for name in ("CreationTime", "LastModifiedTime")]
     endpoint_id, url = found.pop("EndpointId"), found.pop("EndpointUrl")
 
-    assert {**settings, "State": "ACTIVE", "Arn": created["Arn"]} | {
-        "ReplicationConfig": {"State": "ENABLED"}
-    } == found
+    assert (
+        settings
+        | {
+            "State": "ACTIVE",
+            "Arn": answer["Arn"],
+            "ReplicationConfig": {"State": "ENABLED"},
+        }
+        == found
+    )
     assert re.fullmatch(r"[a-z0-9]{10}\.veo", endpoint_id)
     assert f"https://{endpoint_id}.endpoint.events.amazonaws.com" == url
     assert times == sorted(times)
@@ -112,13 +129,13 @@ def test_it_becomes_active(
 
 
 def test_a_duplicate_name(
-    events: BaseClient, created: dict[str, Any], settings: dict[str, Any], refusal: Refusal
+    events: BaseClient, first: tuple[dict[str, Any], dict[str, Any]], refusal: Refusal
 ) -> None:
     """A name can be taken once."""
     assert (
         "ResourceAlreadyExistsException",
-        f"Endpoint {settings['Name']} already exists.",
-    ) == refusal(events.create_endpoint, **settings)
+        "Endpoint first already exists.",
+    ) == refusal(events.create_endpoint, **first[0])
 
 
 def test_without_replication_no_role_is_needed(
@@ -374,18 +391,17 @@ def test_an_update_mends_it(
 
 def test_update_changes_what_is_given(
     events: BaseClient,
-    created: dict[str, Any],
-    settings: dict[str, Any],
+    first: tuple[dict[str, Any], dict[str, Any]],
     settled: Callable[[str], dict[str, Any]],
 ) -> None:
     """The answer has id, URL and the whole configuration; the rest stays as it was."""
-    before = settled(created["Name"])
-    answer = events.update_endpoint(Name=created["Name"], Description="new")
-    after = settled(created["Name"])
+    before = settled("first")
+    answer = events.update_endpoint(Name="first", Description="new")
+    after = settled("first")
     del answer["ResponseMetadata"]
 
     assert (
-        settings
+        first[0]
         | {
             "Arn": before["Arn"],
             "ReplicationConfig": {"State": "ENABLED"},
@@ -402,20 +418,20 @@ def test_update_changes_what_is_given(
 
 def test_an_update_that_is_refused_changes_nothing(
     events: BaseClient,
-    created: dict[str, Any],
+    first: tuple[dict[str, Any], dict[str, Any]],
     settled: Callable[[str], dict[str, Any]],
     healthy: str,
     refusal: Refusal,
 ) -> None:
     """The endpoint stays ACTIVE with its settings."""
-    before = settled(created["Name"])
+    before = settled("first")
     code, _ = refusal(
         events.update_endpoint,
-        Name=created["Name"],
-        Description="new",
+        Name="first",
+        Description="other",
         RoutingConfig=routing(healthy, "eu-west-1"),
     )
-    after = events.describe_endpoint(Name=created["Name"])
+    after = events.describe_endpoint(Name="first")
     del before["ResponseMetadata"], after["ResponseMetadata"]
 
     assert "ValidationException" == code

@@ -244,59 +244,60 @@ def reports(route53: BaseClient, health_check_id: str) -> dict[str, str]:
     }
 
 
-def test_success(
-    route53: BaseClient, deployment: Deployment, create: Create, eventually: Eventually
+@pytest.fixture(scope="module")
+def watched(
+    client: Callable[..., BaseClient],
+    deployment: Deployment,
+    unused_tcp_port_factory: Callable[[], int],
+) -> dict[str, str]:
+    """Health checks that are probed, made at once so that their waiting overlaps."""
+    nobody = unused_tcp_port_factory()
+    targets = {
+        "region": (deployment.url_of(WEST), "/health/ingest"),
+        "region-tcp": (deployment.url_of(WEST), None),
+        "edge": (deployment.url, "/health/ingest"),
+        "nobody": (f"http://127.0.0.1:{nobody}", "/health"),
+        "nobody-tcp": (f"http://127.0.0.1:{nobody}", None),
+    }
+    made = {}
+    for reference, (url, path) in targets.items():
+        config = {
+            "Type": "HTTP" if path else "TCP",
+            "IPAddress": "127.0.0.1",
+            "Port": urlsplit(url).port,
+            "RequestInterval": 10,
+        } | ({"ResourcePath": path} if path else {})
+        answer = client("route53").create_health_check(
+            CallerReference=reference, HealthCheckConfig=config
+        )
+        made[reference] = answer["HealthCheck"]["Id"]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        ("region", "Success: HTTP Status Code"),
+        ("region-tcp", "Success"),
+        ("edge", "Failure: HTTP Status Code"),
+        ("nobody", "Failure: "),
+        ("nobody-tcp", "Failure: "),
+    ],
+)
+def test_what_every_node_sees(
+    route53: BaseClient,
+    watched: dict[str, str],
+    eventually: Eventually,
+    reference: str,
+    words: str,
 ) -> None:
-    """All three nodes see that a Region can ingest."""
-    port = urlsplit(deployment.url_of(WEST)).port
-    check_id = create(Port=port, ResourcePath="/health/ingest", Disabled=False, RequestInterval=10)[
-        "HealthCheck"
-    ]["Id"]
+    """A Region can ingest, an edge cannot (404), and where nobody listens there is nothing."""
 
     def seen() -> dict[str, str] | None:
-        found = reports(route53, check_id)
+        found = reports(route53, watched[reference])
         return found if len(found) == 3 else None
 
     found = eventually(seen)
     assert {"edge", EAST, WEST} == set(found)
-    assert all(report.startswith("Success: HTTP Status Code") for report in found.values())
-
-
-@pytest.mark.parametrize("path", ["/health", None], ids=["http", "tcp"])
-def test_failure(
-    route53: BaseClient,
-    create: Create,
-    eventually: Eventually,
-    unused_tcp_port: int,
-    path: str | None,
-) -> None:
-    """Nobody listens on the port, and every node says so."""
-    check_id = create(
-        Type="HTTP" if path else "TCP",
-        ResourcePath=path,
-        Port=unused_tcp_port,
-        Disabled=False,
-        RequestInterval=10,
-    )["HealthCheck"]["Id"]
-
-    def seen() -> dict[str, str] | None:
-        found = reports(route53, check_id)
-        return found if len(found) == 3 else None
-
-    assert all(report.startswith("Failure: ") for report in eventually(seen).values())
-
-
-def test_the_edge_cannot_ingest(
-    route53: BaseClient, deployment: Deployment, create: Create, eventually: Eventually
-) -> None:
-    """The edge's /health/ingest is 404: a check of it fails, by status."""
-    check_id = create(
-        Port=urlsplit(deployment.url).port,
-        ResourcePath="/health/ingest",
-        Disabled=False,
-        RequestInterval=10,
-    )["HealthCheck"]["Id"]
-
-    report = eventually(lambda: reports(route53, check_id).get(WEST))
-    assert report.startswith("Failure: HTTP Status Code")
-    assert "404" in report
+    assert {True} == {report.startswith(words) for report in found.values()}
+    assert ("404" in found[WEST]) is (reference == "edge")

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 ARN_SEGMENTS: Final = 6
 _VARIABLE: Final = re.compile(r"\$\{([^{}]*)\}")
-_WITH_DEFAULT: Final = re.compile(r"\s*([^',]+?)\s*(?:,\s*'([^']*)'\s*)?")
 _ESCAPES: Final = frozenset("*?$")
 _CACHED_TEXTS_MAX: Final = 4_096  # a few thousand rules' worth; each is at most a policy long
 
@@ -106,8 +105,11 @@ def segments_of(pieces: tuple[Piece, ...]) -> tuple[tuple[Piece, ...], ...]:
 def _variable(content: str) -> Piece:
     if content in _ESCAPES:
         return content
-    found = _WITH_DEFAULT.fullmatch(content)
-    return Variable(found[1].lower(), found[2]) if found else Variable(content.lower())
+    key, comma, default = (part.strip() for part in content.partition(","))
+    if not comma:
+        return Variable(key.lower())
+    quoted = len(default) >= len("''") and default[0] == default[-1] == "'"
+    return Variable(key.lower(), default[1:-1]) if quoted else Variable(content.lower())
 
 
 def _wildcards(text: str) -> list[Piece]:

@@ -63,7 +63,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_an_offer_is_taken_or_left(case: Case) -> None:
+def test_g7_an_offer_is_taken_or_left(case: Case) -> None:
     """A newer, sound catalog of another Region is taken whole; all else changes nothing (G7)."""
     known = {THERE: catalog(5), HERE: catalog(1, region=HERE)}
 
@@ -85,7 +85,7 @@ def test_a_bad_catalog_does_not_keep_a_good_one_back() -> None:
 
 
 @given(st.lists(st.integers(1, 9), max_size=20))
-def test_a_version_never_falls(versions: list[int]) -> None:
+def test_g7_a_version_never_falls(versions: list[int]) -> None:
     """Whatever is offered in whatever order, the version that is known only grows (G7)."""
     known: dict[str, OwnedCatalog] = {}
     seen = [0]

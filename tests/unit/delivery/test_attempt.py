@@ -82,7 +82,7 @@ def expected(verdict: Verdict, situation: str, queue: str | None, now: float) ->
 
 
 @pytest.mark.parametrize(("verdict", "situation", "queue"), CASES)
-def test_every_verdict_is_decided_in_every_situation(
+def test_g3_every_verdict_is_decided_in_every_situation(
     verdict: Verdict, situation: str, queue: str | None
 ) -> None:
     """The table is total: each pair of verdict and situation comes to what it says (G3, G4)."""

@@ -306,7 +306,7 @@ async def test_events_before_a_target_are_none_of_its_events(world: World) -> No
     assert await world.cursor() == 2
 
 
-async def test_an_event_after_a_target_is_never_passed_over(world: World) -> None:
+async def test_g3_an_event_after_a_target_is_never_passed_over(world: World) -> None:
     """A target and its first event may come while the reader asks for the end of the log (G3)."""
     one = world.add("one")
     await world.start(rule())
@@ -447,7 +447,7 @@ async def test_a_kind_of_target_that_is_not_there_fails_by_name(world: World) ->
     assert "arn:nowhere" in letter.error_message
 
 
-async def test_a_refused_dead_letter_is_sent_again_not_the_event(world: World) -> None:
+async def test_g4_a_refused_dead_letter_is_sent_again_not_the_event(world: World) -> None:
     """A queue that cannot take it now is asked again; the target gets no attempt more (G4)."""
     one = world.add("one", GONE)
     world.letters.script = [BUSY, BUSY]
@@ -474,7 +474,7 @@ async def test_a_dead_letter_that_no_queue_takes_leaves_a_line(
     assert await world.stored_count() == 0
 
 
-async def test_a_day_of_failures_stays_within_the_policy(world: World) -> None:
+async def test_g4_a_day_of_failures_stays_within_the_policy(world: World) -> None:
     """With the default policy a dead target gets at most 186 attempts in 24 hours (G4)."""
     one = world.add("one")
     one.always = BUSY
@@ -640,7 +640,7 @@ async def test_a_new_timer_wakes_the_retrier(world: World) -> None:
 
 
 @pytest.mark.parametrize("failure", [StoreError("full"), StoreFailed("broken")], ids=repr)
-async def test_a_store_that_comes_back_costs_nothing(world: World, failure: StoreError) -> None:
+async def test_g3_a_store_that_comes_back_costs_nothing(world: World, failure: StoreError) -> None:
     """While the store fails nothing is lost; when it works again every event is delivered (G3)."""
     one = world.add("one", BUSY)
     await world.put(1)
@@ -671,6 +671,58 @@ async def test_an_outcome_that_cannot_be_stored_is_stored_later(world: World) ->
 
     assert one.payloads == ["1", "1"]
     assert await world.stored_count() == 0
+
+
+async def test_a_stored_delivery_that_cannot_be_read_is_kept(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A timer of another format stays with a line, and its neighbours are delivered."""
+    one = world.add("one")
+    await world.put(1)
+    await world.start(rule(target("one")))
+    await spill()
+    body = msgspec.msgpack.encode(msgspec.structs.replace(one.attempts[0], delivery_id="good"))
+    due = world.clock.now()
+    await world.store.commit(
+        [
+            PutTimer(RETRY_TIMERS, b"\xff", due, b"\xc1"),
+            PutTimer(RETRY_TIMERS, b"bad", due, b"\x80"),
+            PutTimer(RETRY_TIMERS, b"good", due, body),
+        ]
+    )
+    await spill()
+
+    assert one.attempts[-1].delivery_id == "good"
+    assert await world.stored_count() == 2
+    assert "stored delivery not understood key=b'bad'" in caplog.text
+
+
+async def test_a_fault_of_our_own_is_tried_again(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A reader or retrier that meets a bug leaves a line and goes on, not a silent bus."""
+    one = world.add("one", BUSY)
+    await world.start(rule(target("one")))
+    await world.put(1)
+    await spill()
+    world.targets.clear()
+    sender_of = world.service._sender_of
+
+    def fail(arn: str) -> TargetSender:
+        raise RuntimeError(arn)
+
+    world.service._lanes.clear()
+    world.service._sender_of = fail
+    await world.put(2)
+    await world.clock.advance(5)
+    world.service._sender_of = sender_of
+    world.targets["one"] = one
+    await world.clock.advance(LEASE_SECONDS * 2)
+
+    assert "reader stopped for a moment" in caplog.text
+    assert "retrier stopped for a moment" in caplog.text
+    assert sorted(set(one.payloads)) == ["1", "2"]
+    assert (await world.cursor(), await world.stored_count()) == (2, 0)
 
 
 # --- lanes -------------------------------------------------------------------------------------

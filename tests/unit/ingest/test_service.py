@@ -140,7 +140,7 @@ async def test_what_is_acknowledged_is_in_the_log(
     assert (batch.accepted_at, batch.origin, batch.stream) == (clock.now(), HERE, None)
 
 
-async def test_a_repeated_call_is_one_event_with_one_id(
+async def test_g2_a_repeated_call_is_one_event_with_one_id(
     service: IngestService, store: MemoryStore
 ) -> None:
     """An SDK's retry has the ids of the first try, and the log has the events once (G2)."""
@@ -232,7 +232,7 @@ async def test_another_accounts_bus_is_denied(service: IngestService) -> None:
 
 
 @pytest.mark.parametrize("failure", [StoreError("Disk full."), StoreFailed("I/O error.")])
-async def test_nothing_is_acknowledged_that_is_not_stored(
+async def test_g1_nothing_is_acknowledged_that_is_not_stored(
     service: IngestService, store: FragileStore, failure: StoreError
 ) -> None:
     """Where the store cannot take the events, the caller is told to come again (G1)."""
@@ -246,7 +246,9 @@ async def test_nothing_is_acknowledged_that_is_not_stored(
     assert await store.log_end(BUS) == 1
 
 
-async def test_the_answer_waits_for_the_store(service: IngestService, store: FragileStore) -> None:
+async def test_g1_the_answer_waits_for_the_store(
+    service: IngestService, store: FragileStore
+) -> None:
     """No id is given out before the commit is durable (G1)."""
     store.gate.clear()
     answer = asyncio.create_task(service.put_events(call("{}")))

@@ -397,7 +397,7 @@ async def acknowledge_and_kill(path: Path, line_count: int) -> dict[int, int]:
     return {int(number): int(position) for number, position in whole}
 
 
-async def test_what_was_acknowledged_survives_a_kill(path: Path) -> None:
+async def test_g1_what_was_acknowledged_survives_a_kill(path: Path) -> None:
     """Every commit that a process acknowledged before kill -9 is there, at its position (G1)."""
     acknowledged: dict[int, int] = {}
     for line_count in (50, 333, 700):
