@@ -24,14 +24,17 @@ from farspan.catalog.resources import FEDERATED, Resource, Resources
 from farspan.catalog.service import CatalogService
 from farspan.clock import Clock, IdSource, SystemClock, SystemIds
 from farspan.config import Config, NodeConfig
+from farspan.control.connections import rewrap_secrets
 from farspan.control.endpoints import advance_endpoints
 from farspan.control.plane import ControlPlane
+from farspan.control.replays import advance_replays
 from farspan.delivery.service import DeliveryService
 from farspan.endpoints.failover import Evidence, Hold, weigh
 from farspan.endpoints.service import Outlook, RoutingService
 from farspan.health.service import HealthService
 from farspan.ingest.service import IngestService
 from farspan.model.arn import parse_arn
+from farspan.model.connection import Connection
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, Vote
 from farspan.model.rule import Rule
@@ -39,6 +42,7 @@ from farspan.queues.service import QueueService
 from farspan.replication.service import ReplicationService
 from farspan.replication.stream import StreamReply, StreamRequest
 from farspan.retention import Retention
+from farspan.sealing import Sealer, open_sealer
 from farspan.store.base import Store
 from farspan.store.sqlite import open_store
 from farspan.targets.base import TargetSender
@@ -150,6 +154,7 @@ class Node:
         self.catalog.on_report(lambda report: self.health.hear(report.node, report.votes))
         if store is not None and resources is not None:
             self.region = self._join_region(store, resources)
+            await rewrap_secrets(self.region.plane)
         self.server = Server(self._services())
 
     def _join_region(self, store: Store, resources: Resources) -> Region:
@@ -192,6 +197,7 @@ class Node:
             clock=self._clock,
             ids=self._ids,
             url=self._public_url(),
+            sealer=self._sealer(resources),
         )
 
         def on_resource(resource: Resource, exists: bool) -> None:
@@ -203,6 +209,11 @@ class Node:
         resources.subscribe(on_resource)
         self.catalog.on_change(replication.refresh)
         return Region(store, resources, queues, ingest, delivery, replication, plane)
+
+    def _sealer(self, resources: Resources) -> Sealer:
+        connections = resources.table(Connection).values()
+        sealed = [c.sealed_secret for c in connections if c.sealed_secret is not None]
+        return open_sealer(self._data, sealed, self._ids.token)
 
     def _public_url(self) -> str:
         """Return the URL that clients are told: an edge's, where there is one."""
@@ -348,8 +359,9 @@ class Node:
         while True:
             try:
                 await advance_endpoints(plane)
+                await advance_replays(plane)
             except Exception:
-                log.exception("endpoints could not be advanced")
+                log.exception("endpoints and replays could not be advanced")
             await self._clock.sleep(ADVANCE_SECONDS)
 
     async def _retain(self, retention: Retention) -> None:
@@ -386,8 +398,8 @@ async def open_node(
 ) -> Node:
     """Return a node that is joined and not yet started.
 
-    A Region's node opens its store in `data`, unless one is given. Raises StoreUnusable or
-    WrongRegion, with what to do.
+    A Region's node opens its store in `data`, unless one is given. Raises StoreUnusable
+    (SecretsUnusable among them) or WrongRegion, with what to do.
     """
     if node.region is not None and store is None:
         assert data is not None, "an embedded store has a directory"

@@ -127,6 +127,14 @@ class ManagedRuleException(AwsError):
     """The rule belongs to the system and is not changed by callers."""
 
 
+class IllegalStatusException(AwsError):
+    """The resource is in a state in which the operation is not possible."""
+
+
+class PolicyLengthExceededException(AwsError):
+    """The event bus's policy is longer than the quota allows."""
+
+
 class InvalidEventPatternException(AwsError):
     """The event pattern is not valid; the message carries the reason and the place."""
 

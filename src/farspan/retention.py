@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from farspan.catalog.resources import Resources
 from farspan.delivery.service import delivery_cursor
 from farspan.model.endpoint import Endpoint
-from farspan.store.base import Store, Trim
+from farspan.store.base import TRIM_BATCH_COUNT, Result, Store, Trim
 
 
 class Retention:
@@ -23,7 +23,7 @@ class Retention:
         store: Store,
         resources: Resources,
         endpoints: Callable[[], Iterable[Endpoint]],
-        shipped: Callable[[str], int],
+        shipped: Callable[[Endpoint], int],
         seconds: float,
     ) -> None:
         self._store = store
@@ -41,18 +41,21 @@ class Retention:
             if event_bus in with_rules:
                 last = min(last, await self._store.cursor(delivery_cursor(event_bus)))
             last = min(last, await self._last_shipped(event_bus, last))
-            if last > 0:
-                await self._store.commit([Trim(event_bus, last + 1)])
+            removed: Result = TRIM_BATCH_COUNT
+            while last > 0 and removed == TRIM_BATCH_COUNT:
+                (removed,) = await self._store.commit([Trim(event_bus, last + 1)])
 
     async def _last_shipped(self, event_bus: str, last: int) -> int:
         """Return the last position up to `last` before anything that has yet to be shipped."""
         for endpoint in self._endpoints():
-            if not endpoint.replicates or endpoint.event_bus_key != event_bus:
+            if not endpoint.replicates:
                 continue
-            shipped = self._shipped(endpoint.endpoint_id)
+            shipped = self._shipped(endpoint)
             waiting = await self._store.read_stream(
                 endpoint.endpoint_id, self._resources.region, shipped, 1
             )
-            if waiting:
+            if waiting and waiting[0].event_bus == event_bus:
                 last = min(last, waiting[0].position - 1)
+            elif waiting and endpoint.event_bus_key == event_bus:
+                last = 0  # the endpoint changed its bus: first the former one's events go across
         return last

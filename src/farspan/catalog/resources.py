@@ -14,7 +14,10 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import msgspec
 
 from farspan.catalog.federation import OwnedCatalog
+from farspan.model.api_destination import ApiDestination
+from farspan.model.archive import Archive, Replay
 from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
+from farspan.model.connection import Connection
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck
 from farspan.model.queue import Queue
@@ -36,7 +39,17 @@ ResourceT = TypeVar("ResourceT", bound=Resource)
 ResourceListener = Callable[[Resource, bool], None]
 """Called on the event loop with a resource and whether it exists now (False: it was removed)."""
 
-KINDS: tuple[type[Resource], ...] = (EventBus, Rule, Queue, Endpoint, HealthCheck)
+KINDS: tuple[type[Resource], ...] = (
+    EventBus,
+    Rule,
+    Queue,
+    Endpoint,
+    HealthCheck,
+    Archive,
+    Replay,
+    Connection,
+    ApiDestination,
+)
 """Every kind of resource. A new one is a Struct in `model` and an entry here."""
 
 FEDERATED = (Endpoint, HealthCheck)

@@ -55,11 +55,7 @@ async def create_archive(plane: ControlPlane, caller: Caller, params: Params) ->
         retention_days=min(params.get("RetentionDays") or 0, RETENTION_DAYS_MAX),
         creation_time=now,
     )
-    if plane.resources.rule(caller.account, bus.name, archive.rule_name) is not None:
-        raise ResourceAlreadyExistsException(
-            f"Rule {archive.rule_name} already exists on EventBus {bus.name}; the archive needs "
-            "that name for its managed rule."
-        )
+    _refuse_taken_rule(plane, archive)
     await plane.resources.save(archive, now=now)
     return _outcome(archive)
 
@@ -117,6 +113,7 @@ async def update_archive(plane: ControlPlane, caller: Caller, params: Params) ->
     if "Description" in params:
         changes["description"] = params["Description"]
     changed = msgspec.structs.replace(archive, **changes)
+    _refuse_taken_rule(plane, changed)
     await plane.resources.save(changed, now=plane.clock.now())
     return _outcome(changed)
 
@@ -162,7 +159,18 @@ def refuse_two_filters(params: Params, operation_name: str) -> None:
     filters = ("NamePrefix", "EventSourceArn", "State")
     if sum(bool(params.get(member)) for member in filters) > 1:
         raise ValidationException(
-            f"Only one of NamePrefix, EventSourceArn, or State can be provided for {operation_name}."
+            "Only one of NamePrefix, EventSourceArn, or State can be provided for "
+            f"{operation_name}."
+        )
+
+
+def _refuse_taken_rule(plane: ControlPlane, archive: Archive) -> None:
+    """Raise where a rule of the caller's own has the name of the managed one. Our choice."""
+    bus_name = archive.event_bus_name
+    if plane.resources.rule(archive.account, bus_name, archive.rule_name) is not None:
+        raise ResourceAlreadyExistsException(
+            f"Rule {archive.rule_name} already exists on EventBus {bus_name}; the archive needs "
+            "that name for its managed rule."
         )
 
 

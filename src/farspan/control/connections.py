@@ -150,7 +150,8 @@ async def update_connection(plane: ControlPlane, caller: Caller, params: Params)
     refuse_members(params, "InvocationConnectivityParameters", "KmsKeyIdentifier")
     auth = params.get("AuthParameters") or {}
     refuse_members(auth, "ConnectivityParameters")
-    if bool(auth) != ("AuthorizationType" in params) or not (auth or "Description" in params):
+    others = "Description" in params or "KmsKeyIdentifier" in params
+    if bool(auth) != ("AuthorizationType" in params) or not (auth or others):
         raise ValidationException(NOTHING_TO_UPDATE)
     former = _existing(plane, caller, params["Name"])
     now = plane.clock.now()
@@ -275,9 +276,7 @@ def _secret_to_keep(plane: ControlPlane, connection: Connection, kind: Authoriza
     return Secret(invocation_http_parameters=secret.invocation_http_parameters)
 
 
-def _merged(
-    former: Secret, kind: AuthorizationType, auth: Mapping[str, Any], verb: str
-) -> Secret:
+def _merged(former: Secret, kind: AuthorizationType, auth: Mapping[str, Any], verb: str) -> Secret:
     """Return the secret with what AuthParameters gives. The refusals' texts are our choice."""
     group = GROUPS[kind]
     strangers = [other for other in GROUPS.values() if other != group and auth.get(other)]
@@ -307,9 +306,7 @@ def _merged(
     return secret
 
 
-def _merged_parameters(
-    former: HttpParameters | None, given: Mapping[str, Any]
-) -> HttpParameters:
+def _merged_parameters(former: HttpParameters | None, given: Mapping[str, Any]) -> HttpParameters:
     """Return the parameters with each list that is given in place of the former one."""
     changes = {
         field: tuple(
@@ -363,7 +360,7 @@ def _shown_list(parameters: Iterable[HttpParameter]) -> list[dict[str, object]]:
     return [
         {
             "Key": parameter.key,
-            **({} if parameter.is_value_secret else {"Value": parameter.value}),
+            **({} if parameter.is_value_secret else {"Value": parameter.value or ""}),
             "IsValueSecret": parameter.is_value_secret,
         }
         for parameter in parameters

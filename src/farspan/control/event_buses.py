@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from farspan.control.archives import archives_of
 from farspan.control.naming import event_bus_name, existing_event_bus, refuse_members
 from farspan.control.paging import page
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
@@ -80,7 +81,7 @@ async def delete_event_bus(plane: ControlPlane, caller: Caller, params: Params) 
     bus = plane.resources.event_bus(caller.account, name)
     if bus is None:
         return {}
-    if rules_on(plane, bus):
+    if rules_on(plane, bus) or archives_of(plane, bus):
         raise ValidationException("EventBus can't be deleted since it has rules.")
     await plane.resources.remove(bus, now=plane.clock.now())
     return {}

@@ -18,6 +18,7 @@ from farspan.clock import Clock, IdSource
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, Vote
 from farspan.queues.service import QueueService
+from farspan.sealing import Sealer
 
 Params = Mapping[str, Any]
 Output = dict[str, Any]
@@ -64,6 +65,7 @@ class ControlPlane:
     clock: Clock
     ids: IdSource
     url: str
+    sealer: Sealer
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from farspan.control import (
+    api_destinations,
+    archives,
+    connections,
     endpoints,
     event_buses,
     health_checks,
     identity,
     queues,
+    replays,
     rules,
     targets,
 )
 from farspan.control.plane import OPERATIONS
 
-MODULES = (endpoints, event_buses, health_checks, identity, queues, rules, targets)
+MODULES = (
+    api_destinations,
+    archives,
+    connections,
+    endpoints,
+    event_buses,
+    health_checks,
+    identity,
+    queues,
+    replays,
+    rules,
+    targets,
+)
 
 __all__ = ["MODULES", "OPERATIONS"]

@@ -1,13 +1,15 @@
 """Rules: PutRule, DescribeRule, ListRules, DeleteRule, TestEventPattern.
 
 The rules that replicate a global endpoint's events are shown here as AWS shows them. They follow
-from the endpoint, in both Regions, and are changed through it alone.
+from the endpoint, in both Regions, and are changed through it alone. Those that feed archives
+follow from the archive; with Force they can be taken from it, which disables it.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from farspan.control.archives import archive_behind, archives_of
 from farspan.control.naming import existing_event_bus, refuse_members
 from farspan.control.paging import page
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
@@ -18,9 +20,10 @@ from farspan.errors import (
     ResourceNotFoundException,
     ValidationException,
 )
+from farspan.model.archive import archive_rule
 from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
 from farspan.model.endpoint import managed_rule
-from farspan.model.rule import MANAGED_RULE_PREFIX, Rule, RuleState
+from farspan.model.rule import Rule, RuleState
 from farspan.pattern import compile_pattern
 from farspan.store.base import Change, MoveCursor
 
@@ -36,7 +39,7 @@ async def put_rule(plane: ControlPlane, caller: Caller, params: Params) -> Outpu
     """Create a rule, or replace all of it but its targets."""
     bus = existing_event_bus(plane, caller, params.get("EventBusName"), "PutRule")
     name = params["Name"]
-    if name.startswith(MANAGED_RULE_PREFIX) and managed_on(plane, bus, name):
+    if managed_on(plane, bus, name):
         raise ManagedRuleException(f"{name} is a managed rule.")
     if not params.get("EventPattern") and not params.get("ScheduleExpression"):
         raise ValidationException(
@@ -102,12 +105,18 @@ async def delete_rule(plane: ControlPlane, caller: Caller, params: Params) -> Ou
     bus = existing_event_bus(plane, caller, params.get("EventBusName"), "DeleteRule")
     name = params["Name"]
     refuse_managed(plane, bus, name, force=bool(params.get("Force")))
-    rule = plane.resources.rule(caller.account, bus.name, name)
+    archive = archive_behind(plane, bus, name)
+    own = plane.resources.rule(caller.account, bus.name, name)
+    rule = own if archive is None else archive_rule(archive)
     if rule is None:
         return {}
     if rule.targets:
         raise ValidationException("Rule can't be deleted since it has targets.")
-    await plane.resources.remove(rule, now=plane.clock.now())
+    now = plane.clock.now()
+    if archive is None:
+        await plane.resources.remove(rule, now=now)
+    else:
+        await plane.resources.save(msgspec.structs.replace(archive, rule_stands=False), now=now)
     return {}
 
 
@@ -140,6 +149,7 @@ def managed_on(plane: ControlPlane, bus: EventBus, name: str | None = None) -> l
         and endpoint.event_bus_key == bus.key
         and plane.region in endpoint.regions
     ]
+    rules += [archive_rule(archive) for archive in archives_of(plane, bus) if archive.rule_stands]
     return [rule for rule in rules if name in (None, rule.name)]
 
 
@@ -157,8 +167,8 @@ def existing_rule(plane: ControlPlane, bus: EventBus, name: str) -> Rule:
 def refuse_managed(plane: ControlPlane, bus: EventBus, name: str, *, force: bool = True) -> None:
     """Raise ManagedRuleException where the name is a managed rule's.
 
-    `force` is the caller's word to change it all the same; it does not help here, because the
-    rule follows from its endpoint.
+    `force` is the caller's word to change it all the same. It helps with an archive's rule; one
+    that follows from an endpoint stays.
     """
     if not managed_on(plane, bus, name):
         return
@@ -166,6 +176,8 @@ def refuse_managed(plane: ControlPlane, bus: EventBus, name: str, *, force: bool
         raise ManagedRuleException(
             f"{name} is a managed rule. Set 'force' parameter to true to override."
         )
+    if archive_behind(plane, bus, name) is not None:
+        return
     raise ManagedRuleException(
         f"{name} is a managed rule. It goes when its endpoint is deleted, or updated with "
         "ReplicationConfig State DISABLED."

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from farspan.control.archives import archive_behind
 from farspan.control.naming import existing_event_bus
 from farspan.control.paging import page
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
@@ -62,7 +63,12 @@ async def remove_targets(plane: ControlPlane, caller: Caller, params: Params) ->
     refuse_managed(plane, bus, params["Rule"], force=bool(params.get("Force")))
     rule = existing_rule(plane, bus, params["Rule"])
     targets = {key: t for key, t in rule.targets.items() if key not in params["Ids"]}
-    changed = msgspec.structs.replace(rule, targets=targets)
+    archive = archive_behind(plane, bus, rule.name)
+    changed = (
+        msgspec.structs.replace(rule, targets=targets)
+        if archive is None
+        else msgspec.structs.replace(archive, target_stands=bool(targets))
+    )
     await plane.resources.save(changed, now=plane.clock.now())
     return {"FailedEntryCount": 0, "FailedEntries": []}
 

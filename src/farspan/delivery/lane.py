@@ -57,6 +57,7 @@ class Lane:
     _under_way_count: int = 0
     _filled: asyncio.Event = field(default_factory=asyncio.Event)
     _workers: list[asyncio.Task[None]] = field(default_factory=list)
+    _retired: bool = False
 
     def offer(self, item: Item) -> bool:
         """Take the delivery, or return False where the lane is full."""
@@ -71,6 +72,8 @@ class Lane:
     async def _work(self) -> None:
         while True:
             while not self._waiting:
+                if self._retired:
+                    return
                 self._filled.clear()
                 await self._filled.wait()
             count = min(self.sender.batch_count_max, len(self._waiting))
@@ -92,6 +95,11 @@ class Lane:
                 verdict=Verdict.RETRYABLE, error_code=INTERNAL_ERROR, error_message=repr(error)
             )
             return [(item, failed) for item in batch]
+
+    def retire(self) -> None:
+        """Let the workers end once nothing waits any more. Nothing is offered afterwards."""
+        self._retired = True
+        self._filled.set()
 
     async def close(self) -> None:
         """Stop the workers. What is not stored stays before the log's cursor."""

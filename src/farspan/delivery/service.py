@@ -38,6 +38,9 @@ RETRY_TIMERS = "delivery"
 READ_EVENT_COUNT = 1_000
 """Events matched and planned together: one look at the store and one cursor for all of them."""
 
+SLICE_BYTES = 256 * 1024
+"""Events that are matched without giving others their turn: a few milliseconds' worth."""
+
 SPILL_SECONDS = 0.25
 """How long a reader waits for its lanes before it stores what is left and reads on."""
 
@@ -93,6 +96,7 @@ class DeliveryService:
             rulebook.put(rule)
         else:
             rulebook.remove(rule)
+        self._drop_lanes(rule, exists=exists)
         reader = self._readers.get(event_bus)
         if rulebook.is_empty:
             if reader is not None:
@@ -101,6 +105,12 @@ class DeliveryService:
         elif reader is None:
             self._grown[event_bus] = asyncio.Event()
             self._readers[event_bus] = asyncio.create_task(self._read(event_bus, rulebook))
+
+    def _drop_lanes(self, rule: Rule, *, exists: bool) -> None:
+        """Let go of the lanes to targets that the rule has no longer; they end what they hold."""
+        targets = {(t.id, t.arn) for t in rule.targets.values()} if exists else set()
+        for key in [k for k in self._lanes if k[0] == rule.arn and k[1:] not in targets]:
+            self._lanes.pop(key).retire()
 
     def _on_append(self, event_buses: frozenset[str], timers: frozenset[str]) -> None:
         for event_bus in event_buses:
@@ -146,16 +156,24 @@ class DeliveryService:
             end = await self._store.log_end(event_bus)
             return (end if rulebook.is_idle else cursor), []
         batches = await self._store.read_log(event_bus, cursor, READ_EVENT_COUNT)
-        deliveries, cursor = self._plan(batches, cursor, rulebook)
+        deliveries, cursor = await self._plan(batches, cursor, rulebook)
         return cursor, await self._deliver(deliveries)
 
-    def _plan(
+    async def _plan(
         self, batches: Sequence[EventBatch], cursor: int, rulebook: Rulebook
     ) -> tuple[list[Delivery], int]:
-        """Return what to deliver of the batches beyond the cursor, and the cursor after them."""
+        """Return what to deliver of the batches beyond the cursor, and the cursor after them.
+
+        Others get their turn in between: matching megabytes of events takes a while.
+        """
         now = self._clock.now()
         deliveries: list[Delivery] = []
+        byte_count = 0
         for batch in batches:
+            byte_count += sum(map(len, batch.events))
+            if byte_count > SLICE_BYTES:
+                byte_count = 0
+                await self._clock.sleep(0)
             for event in batch.events[max(0, cursor + 1 - batch.position) :]:
                 deliveries += plan_deliveries(event, rulebook.match(event), now)
             cursor = batch.position + len(batch.events) - 1
@@ -211,7 +229,7 @@ class DeliveryService:
     async def _settle(self, attempts: Sequence[tuple[Item, Outcome]]) -> None:
         """Do what follows from the outcomes; store it before anyone is told that it ended."""
         now = self._clock.now()
-        changes: list[Change] = []
+        decisions: list[tuple[Item, Decision]] = []
         for item, outcome in attempts:
             item.delivery = msgspec.structs.replace(
                 item.delivery, attempt_count=item.delivery.attempt_count + 1
@@ -221,9 +239,20 @@ class DeliveryService:
                 _log_attempt(item.delivery, outcome, decision)
             if isinstance(decision, DeadLetter):
                 decision = await self._send_dead_letter(item.delivery, decision)
-            changes += _changes(item, decision)
+            decisions.append((item, decision))
+        # The reader may store a delivery while this waits. So what to store is decided at once,
+        # and looked at again for those that ended and were stored meanwhile.
+        changes = [change for item, decision in decisions for change in _changes(item, decision)]
+        stored_before = {id(item) for item, _ in decisions if item.stored}
         if changes:
             await self._commit_until_stored(changes)
+        stored_since: list[Change] = [
+            AckTimer(RETRY_TIMERS, item.delivery.delivery_id.encode())
+            for item, decision in decisions
+            if item.stored and id(item) not in stored_before and not isinstance(decision, RetryAt)
+        ]
+        if stored_since:
+            await self._commit_until_stored(stored_since)
         for item, _ in attempts:
             if self._held.get(item.delivery.delivery_id) is item:
                 del self._held[item.delivery.delivery_id]

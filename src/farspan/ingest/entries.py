@@ -104,9 +104,22 @@ _NUMBER = re.compile(r"-?([0-9.eE+-]+)")
 _SAMPLE_STEP = 400
 _SAMPLED_DIGITS = re.compile(rf"[0-9]{{{INTEGER_DIGITS_MAX // _SAMPLE_STEP}}}")
 
+TEXT_LENGTH_KEPT = 256
+"""Longer than any source or detail-type that EventBridge's documentation allows."""
+
 _decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
 _encode = msgspec.json.Encoder().encode
-_encode_text = lru_cache(maxsize=4_096)(msgspec.json.Encoder().encode)
+_encode_often = lru_cache(maxsize=4_096)(msgspec.json.Encoder().encode)
+
+
+def _encode_text(text: str | None) -> bytes:
+    """Return a text as JSON. Short ones come again and again, and are remembered.
+
+    Long ones are not: what callers send must not decide how much memory is kept.
+    """
+    if text is not None and len(text) <= TEXT_LENGTH_KEPT:
+        return _encode_often(text)
+    return _encode(text)
 
 
 def accept_entries(

@@ -25,7 +25,7 @@ from farspan.model.arn import parse_arn
 from farspan.model.bus import DEFAULT_BUS_NAME
 from farspan.model.endpoint import Endpoint
 from farspan.model.event import CALL_ID_BYTES, CallId, EventBatch, call_id_of, event_bus_key
-from farspan.store.base import Append, Change, Store, StoreError, Trim
+from farspan.store.base import Append, Appended, Change, Store, StoreError, Trim
 
 CANARY_BUS = "-/canary"
 """The log to which the canary appends. No account has this name, so no caller can reach it."""
@@ -66,6 +66,7 @@ class IngestService:
         self._ids = ids
         self._event_bus_exists = event_bus_exists
         self._canary: asyncio.Task[float] | None = None
+        self._canary_position = 0
 
     async def put_events(self, call: PutEventsCall) -> bytes:
         """Accept the call's entries and return the output of PutEvents as JSON.
@@ -84,6 +85,9 @@ class IngestService:
             place=self._placement(call),
         )
         if acceptance.envelopes:
+            endpoint = call.endpoint
+            # What is not to be replicated now is not replicated later either.
+            stream = endpoint.endpoint_id if endpoint and endpoint.replicates else None
             appends: list[Change] = [
                 Append(
                     EventBatch(
@@ -92,7 +96,7 @@ class IngestService:
                         events=tuple(envelopes),
                         accepted_at=now,
                         origin=self._region,
-                        stream=call.endpoint.endpoint_id if call.endpoint else None,
+                        stream=stream,
                     )
                 )
                 for event_bus, envelopes in acceptance.envelopes.items()
@@ -170,8 +174,11 @@ class IngestService:
             accepted_at=self._clock.now(),
             origin=self._region,
         )
-        end = await self._store.log_end(CANARY_BUS)
-        await self._store.commit([Append(batch), Trim(CANARY_BUS, end)])
+        (appended, _) = await self._store.commit(
+            [Append(batch), Trim(CANARY_BUS, self._canary_position)]
+        )
+        assert isinstance(appended, Appended)
+        self._canary_position = appended.position
         return self._clock.monotonic() - started
 
 

@@ -100,9 +100,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def arn(self) -> str:
         """The connection's ARN."""
-        return (
-            f"arn:aws:events:{self.region}:{self.account}:connection/{self.name}/{self.uuid}"
-        )
+        return f"arn:aws:events:{self.region}:{self.account}:connection/{self.name}/{self.uuid}"
 
     @property
     def key(self) -> str:
@@ -117,7 +115,9 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
 
 def secret_arn_of(region: str, account: str, name: str, uuid: str, suffix: str) -> str:
     """Return the ARN of a connection's secret. The suffix has six characters, as AWS's."""
-    return f"arn:aws:secretsmanager:{region}:{account}:secret:events!connection/{name}/{uuid}-{suffix}"
+    return (
+        f"arn:aws:secretsmanager:{region}:{account}:secret:events!connection/{name}/{uuid}-{suffix}"
+    )
 
 
 def is_https_url(text: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Final
 from farspan.errors import PolicyLengthExceededException, ValidationException
 from farspan.model.arn import Arn, parse_arn
 from farspan.policy.comparisons import is_resource
+from farspan.policy.conditions import resolve
 from farspan.policy.document import ANYONE, Effect, Policy, Principals, Statement, Values, render
 from farspan.policy.glob import Glob
 from farspan.policy.names import EVENTS, events_action_names, is_bus_condition_key
@@ -25,7 +26,7 @@ from farspan.policy.parse import (
     statements_of,
 )
 from farspan.policy.principals import is_account, is_principal, root_arn
-from farspan.policy.template import read_template, resolve_plain, variables_of
+from farspan.policy.template import fill, read_template, variables_of
 
 #: EventBridge quota "event bus policy size", in characters.
 BUS_POLICY_CHARS_MAX: Final = 10_240
@@ -111,7 +112,7 @@ def _check_actions(actions: Values | None, where: StatementText) -> None:
 
 def _names_an_action(text: str) -> bool:
     name = text.partition(":")[2].lower()
-    glob = Glob.of(resolve_plain(name))
+    glob = Glob.of(fill(read_template(name, variables=False), {}) or ())
     return any(glob.matches(action) for action in events_action_names())
 
 
@@ -123,15 +124,13 @@ def _check_resources(resources: Values | None, bus: Arn) -> None:
     name = bus.resource.removeprefix("event-bus/")
     rules = "rule/" if name == "default" else f"rule/{name}/"
     for text in resources.texts if resources else ():
-        pieces = read_template(text, variables=False)
-        own = is_resource(str(bus), resolve_segments(pieces))
+        pattern = resolve(text, {}, variables=False, splits_arns=True)
+        own = pattern is not None and is_resource(str(bus), pattern)
         arn = parse_arn(text)
         is_rule = arn is not None and _same_place(arn, bus) and arn.resource.startswith(rules)
         if not own and not is_rule:
             relative = arn.resource if arn else text
-            raise ValidationException(
-                f'The relative-id "{relative}" is invalid for ARN "{text}"'
-            )
+            raise ValidationException(f'The relative-id "{relative}" is invalid for ARN "{text}"')
 
 
 def _same_place(arn: Arn, bus: Arn) -> bool:
@@ -164,8 +163,7 @@ def _with_root_arns(principals: Principals | None, partition: str) -> Principals
             replace(
                 values,
                 texts=tuple(
-                    root_arn(text, partition) if is_account(text) else text
-                    for text in values.texts
+                    root_arn(text, partition) if is_account(text) else text for text in values.texts
                 ),
             ),
         )

@@ -63,8 +63,6 @@ def is_like(value: str, expected: Segments) -> Verdict:
 
 def is_arn_like(value: str, expected: Segments) -> Verdict:
     """Compare ARNs segment by segment: no wildcard reaches over one of the first five colons."""
-    if expected == (_ANY,):
-        return True
     found = value.split(":", ARN_SEGMENTS - 1)
     if len(found) != ARN_SEGMENTS or len(expected) != ARN_SEGMENTS:
         return None

@@ -39,9 +39,7 @@ def conditions_hold(
     return all_of(_holds(test, context, variables=variables) for test in tests)
 
 
-def resolve(
-    text: str, context: Context, *, variables: bool, splits_arns: bool
-) -> Segments | None:
+def resolve(text: str, context: Context, *, variables: bool, splits_arns: bool) -> Segments | None:
     """Return a policy's text with its variables filled in, or None where one has no value."""
     pieces = read_template(text, variables=variables)
     segments = segments_of(pieces) if splits_arns else (pieces,)
@@ -83,10 +81,13 @@ def _presence(test: ConditionTest, *, present: bool) -> Verdict:
     return any_of(None if absent is None else absent is not present for absent in wanted)
 
 
-def _without_key(operator: Operator) -> bool:
-    if operator.if_exists or operator.quantifier is Quantifier.FOR_ALL:
+def _without_key(operator: Operator) -> Verdict:
+    """Decide for a missing key. `ForAnyValue` says no to it and `IfExists` yes: cannot tell."""
+    if operator.quantifier is Quantifier.FOR_ANY:
+        return None if operator.if_exists else False
+    if operator.quantifier is Quantifier.FOR_ALL or operator.if_exists:
         return True
-    return operator.negated and operator.quantifier is None
+    return operator.negated
 
 
 def _passes(

@@ -57,7 +57,9 @@ class Glob:
                 for character in token:
                     moves[character] = moves.get(character, 0) | end
                     end <<= 1
-        return cls(head, {key: bits | any_move for key, bits in moves.items()}, any_move, loops, end)
+        return cls(
+            head, {key: bits | any_move for key, bits in moves.items()}, any_move, loops, end
+        )
 
     def matches(self, value: str) -> bool:
         """Tell whether the whole of `value` has this form."""

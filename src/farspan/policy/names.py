@@ -149,9 +149,7 @@ TAG_CONDITION_KEYS: Final = ("aws:PrincipalTag/", "aws:RequestTag/", "aws:Resour
 """Condition keys that go on with the key of a tag."""
 
 _LOWER_ACTIONS: Final = frozenset(action.lower() for action in EVENTS_ACTIONS)
-_LOWER_KEYS: Final = frozenset(
-    key.lower() for key in EVENTS_CONDITION_KEYS | GLOBAL_CONDITION_KEYS
-)
+_LOWER_KEYS: Final = frozenset(key.lower() for key in EVENTS_CONDITION_KEYS | GLOBAL_CONDITION_KEYS)
 _LOWER_TAG_KEYS: Final = tuple(key.lower() for key in TAG_CONDITION_KEYS)
 _OWN_VENDORS: Final = frozenset({"aws", EVENTS})
 

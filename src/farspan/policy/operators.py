@@ -14,6 +14,7 @@ from typing import Final
 
 from farspan.policy import comparisons
 from farspan.policy.comparisons import Comparison
+from farspan.policy.template import ARN_SEGMENTS
 
 
 class Quantifier(StrEnum):
@@ -45,7 +46,7 @@ def _parsed(parse: Callable[[str], object | None]) -> Callable[[str], bool]:
 
 
 def _is_arn_pattern(text: str) -> bool:
-    return text == "*" or text.count(":") >= comparisons.ARN_SEGMENTS - 1
+    return text.count(":") >= ARN_SEGMENTS - 1
 
 
 def _both(
@@ -85,17 +86,13 @@ OPERATORS: Final[dict[str, Operator]] = {
         _any_text,
     ),
     **_both("StringLike", "StringNotLike", comparisons.is_like, _any_text),
-    **_ordered(
-        "Numeric", comparisons.number_comparison, _parsed(comparisons.parse_number)
-    ),
+    **_ordered("Numeric", comparisons.number_comparison, _parsed(comparisons.parse_number)),
     **_ordered("Date", comparisons.date_comparison, _parsed(comparisons.parse_date)),
     "Bool": Operator(compare=comparisons.is_same_truth, is_value=_IS_TRUTH),
     "BinaryEquals": Operator(
         compare=comparisons.is_same_binary, is_value=_parsed(comparisons.parse_binary)
     ),
-    **_both(
-        "IpAddress", "NotIpAddress", comparisons.is_in_block, _parsed(comparisons.parse_block)
-    ),
+    **_both("IpAddress", "NotIpAddress", comparisons.is_in_block, _parsed(comparisons.parse_block)),
     **_both("ArnEquals", "ArnNotEquals", comparisons.is_arn_like, _is_arn_pattern),
     **_both("ArnLike", "ArnNotLike", comparisons.is_arn_like, _is_arn_pattern),
     "Null": Operator(compare=None, is_value=_IS_TRUTH),

@@ -92,17 +92,19 @@ def read_document(text: str) -> dict[str, object]:
 def statements_of(document: dict[str, object]) -> list[dict[str, object]]:
     """Return the statements; a single object is a list of one."""
     found = document.get("Statement")
-    listed = found if isinstance(found, list) else [found]
-    if found is None or not listed:
+    if found is None or found == []:
         raise ValidationException(NO_STATEMENT)
-    if not all(isinstance(each, dict) for each in listed):
-        raise ValidationException(NOT_A_POLICY)
-    return listed
+    statements: list[dict[str, object]] = []
+    for each in found if isinstance(found, list) else [found]:
+        if not isinstance(each, dict):
+            raise ValidationException(NOT_A_POLICY)
+        statements.append(each)
+    return statements
 
 
 def read_policy(document: dict[str, object], *, version: object, text: str) -> Policy:
     """Read statements of that version; `text` is for places."""
-    if version not in {VERSION_2008, VERSION_2012}:
+    if not isinstance(version, str) or version not in {VERSION_2008, VERSION_2012}:
         raise ValidationException(
             f"The policy's Version has to be {VERSION_2012} or {VERSION_2008}."
         )
@@ -118,7 +120,7 @@ def read_policy(document: dict[str, object], *, version: object, text: str) -> P
         if sid is not None and sid in sids[:index]:
             StatementText(text, index).refuse("The Statement Ids in the policy are not unique")
     return Policy(
-        version=str(version),
+        version=version,
         id=None if identity is None else str(identity),
         statements=tuple(statements),
     )
@@ -239,18 +241,19 @@ def _read_test(operator: str, key: str, texts: object, where: StatementText) -> 
 
 def _read_values(value: object, *, scalars: bool = False) -> Values | None:
     """Return one text or a list of at least one; numbers and truths as texts, if `scalars`."""
-    listed = value if isinstance(value, list) else [value]
-    if scalars:
-        listed = [_scalar_text(each) for each in listed]
-    if not listed or not all(_is_text(each) for each in listed):
-        return None
-    return Values(tuple(listed), listed=isinstance(value, list))
+    texts: list[str] = []
+    for each in value if isinstance(value, list) else [value]:
+        text = _scalar_text(each) if scalars else each
+        if not isinstance(text, str) or isinstance(text, Number):
+            return None
+        texts.append(text)
+    return Values(tuple(texts), listed=isinstance(value, list)) if texts else None
 
 
 def _scalar_text(value: object) -> object:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value) if isinstance(value, Number) else value
+    return str.__str__(value) if isinstance(value, Number) else value
 
 
 def _is_text(value: object) -> bool:

@@ -143,5 +143,5 @@ def _is_role_of(text: str, caller: Caller) -> bool:
     arn = parse_arn(text)
     if arn is None or caller.role is None or arn.service != "iam":
         return False
-    kind, *_, name = arn.resource.split("/")
-    return (kind, arn.account, name) == ("role", caller.account, caller.role)
+    is_role = arn.account == caller.account and arn.resource.startswith("role/")
+    return is_role and arn.resource.rpartition("/")[2] == caller.role

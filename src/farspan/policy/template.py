@@ -9,17 +9,15 @@ brings in is literal: a wildcard in a request's value is no wildcard. Source: IA
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from farspan.policy.glob import Glob, Token, Wild
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    Context = Mapping[str, tuple[str, ...]]
-    """The request's context: keys in lower case, each with at least one value."""
+Context = Mapping[str, tuple[str, ...]]
+"""The request's context: keys in lower case, each with at least one value."""
 
 ARN_SEGMENTS: Final = 6
 _VARIABLE: Final = re.compile(r"\$\{([^{}]*)\}")

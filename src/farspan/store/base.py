@@ -57,9 +57,20 @@ class Appended:
     repeated: bool
 
 
+READ_BYTES_MAX = 4 * 1024 * 1024
+"""Events that one read returns, in bytes: what a reader works on in one go, or a reply carries."""
+
+TRIM_BATCH_COUNT = 1_000
+"""Batches that one `Trim` removes: a commit that others wait for must not take long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """Remove from one bus's log every batch that ends before `before_position`."""
+    """Remove from one bus's log batches that end before `before_position`, the oldest first.
+
+    Removes `TRIM_BATCH_COUNT` at the most; the result is how many there were, so that a caller who
+    gets that many asks again.
+    """
 
     event_bus: str
     before_position: int
@@ -223,13 +234,20 @@ class Store(Protocol):
     async def read_log(self, event_bus: str, after: int, limit: int) -> list[EventBatch]:
         """Return the bus's batches that hold an event with a position above `after`, in order.
 
-        Stops once `limit` events are gathered, but returns at least one batch where there is one.
+        Stops once `limit` events or `READ_BYTES_MAX` are gathered, but returns at least one batch
+        where there is one.
         """
 
     async def read_stream(
         self, stream: str, origin: str, after: int, limit: int
     ) -> list[EventBatch]:
-        """Return the stream's batches of one origin with a sequence above `after`, in order."""
+        """Return the stream's batches of one origin with a sequence above `after`, in order.
+
+        Stops as `read_log` does.
+        """
+
+    async def stream_start(self, stream: str, origin: str) -> int:
+        """Return the first sequence that the stream still holds, 0 where it holds nothing."""
 
     async def log_end(self, event_bus: str) -> int:
         """Return the position of the bus's last event, 0 where it never had one."""

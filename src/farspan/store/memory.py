@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from farspan.model.event import EventBatch
 from farspan.store.base import (
+    TRIM_BATCH_COUNT,
     AckTimer,
     Append,
     Appended,
@@ -143,6 +144,7 @@ class MemoryStore:
     def _trim(self, change: Trim) -> int:
         log = self._logs.get(change.event_bus, _Log())
         gone = [b for b in log.batches if _last_position(b) < change.before_position]
+        gone = gone[:TRIM_BATCH_COUNT]
         for batch in gone:
             del log.calls[batch.call]
             if batch.stream is not None:
@@ -232,6 +234,11 @@ class MemoryStore:
     async def stream_end(self, stream: str, origin: str) -> int:
         """See `base.Store.stream_end`."""
         return self._stream_ends.get((stream, origin), 0)
+
+    async def stream_start(self, stream: str, origin: str) -> int:
+        """See `base.Store.stream_start`."""
+        batches = self._streams.get((stream, origin), [])
+        return min((batch.sequence for batch in batches), default=0)
 
     async def documents(self, prefix: str) -> list[Document]:
         """See `base.Store.documents`."""

@@ -94,7 +94,14 @@ class Sql:
         "WHERE key BETWEEN ? AND ? AND stream IS NOT NULL GROUP BY stream, origin "
         "ON CONFLICT (stream, origin) DO UPDATE SET kept_end = max(kept_end, excluded.kept_end)"
     )
-    TRIM = "DELETE FROM log WHERE key BETWEEN ? AND ? AND key + event_count <= ?"
+    TRIM_UP_TO = (
+        "SELECT max(key) FROM (SELECT key FROM log WHERE key >= ? AND key < ? "
+        "AND key + event_count <= ? ORDER BY key LIMIT ?)"
+    )
+    TRIM = "DELETE FROM log WHERE key BETWEEN ? AND ?"
+    STREAM_START = (
+        "SELECT sequence FROM log WHERE stream = ? AND origin = ? ORDER BY sequence LIMIT 1"
+    )
     LOG_KEY_AT = "SELECT key FROM log WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1"
     READ_LOG = f"SELECT {_BATCH} FROM log WHERE key BETWEEN ? AND ? ORDER BY key"  # noqa: S608
     STREAM_AT = (

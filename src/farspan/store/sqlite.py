@@ -26,6 +26,8 @@ import msgspec
 
 from farspan.model.event import CallId, EventBatch
 from farspan.store.base import (
+    READ_BYTES_MAX,
+    TRIM_BATCH_COUNT,
     AckTimer,
     Append,
     Appended,
@@ -103,7 +105,7 @@ class SqliteStore:
     async def commit(self, changes: Sequence[Change]) -> list[Result]:
         """See `base.Store.commit`."""
         if self._failure is not None:
-            raise self._failure
+            raise StoreFailed(str(self._failure))
         if self._closed:
             raise StoreFailed("The store is closed.")
         future: asyncio.Future[list[Result]] = self._loop.create_future()
@@ -135,7 +137,7 @@ class SqliteStore:
             self._failure = self._writer.write(group)
         for commit in group:
             if commit.results is None and commit.error is None:
-                commit.error = self._failure
+                commit.error = StoreFailed(str(self._failure))
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._finish, group)
 
@@ -227,6 +229,10 @@ class SqliteStore:
     async def stream_end(self, stream: str, origin: str) -> int:
         """See `base.Store.stream_end`."""
         return await self._read(lambda connection: _stream_end(connection, stream, origin))
+
+    async def stream_start(self, stream: str, origin: str) -> int:
+        """See `base.Store.stream_start`."""
+        return await self._read(lambda c: c.execute(Sql.STREAM_START, (stream, origin)).get or 0)
 
     async def documents(self, prefix: str) -> list[Document]:
         """See `base.Store.documents`."""
@@ -426,11 +432,14 @@ class _Writer:
 
     def _trim(self, change: Trim) -> int:
         bus = self._bus(change.event_bus)
-        low, high = bus << BUS_SHIFT, (bus << BUS_SHIFT) | POSITION_MASK
+        low, bound = bus << BUS_SHIFT, bus << BUS_SHIFT | change.before_position
+        last = self._connection.execute(Sql.TRIM_UP_TO, (low, bound, bound, TRIM_BATCH_COUNT)).get
+        if last is None:
+            return 0
         # What was trimmed still counts: positions and sequences are never given out twice.
         self._connection.execute(Sql.KEEP_LOG_END, (self._log_ends[bus], bus))
-        self._connection.execute(Sql.KEEP_STREAM_ENDS, (low, high))
-        self._connection.execute(Sql.TRIM, (low, high, bus << BUS_SHIFT | change.before_position))
+        self._connection.execute(Sql.KEEP_STREAM_ENDS, (low, last))
+        self._connection.execute(Sql.TRIM, (low, last))
         return self._connection.changes()
 
     def _put_document(self, change: PutDocument) -> int:
@@ -575,7 +584,7 @@ def _take(
 ) -> list[EventBatch]:
     """Return the first wanted batches that hold `limit` events together, at least one."""
     taken: list[EventBatch] = []
-    event_count = 0
+    event_count = byte_count = 0
     for key, call, accepted_at, origin, stream, sequence, body in rows:
         key = cast("int", key)
         bus = event_bus if isinstance(event_bus, str) else event_bus[key >> BUS_SHIFT]
@@ -593,6 +602,7 @@ def _take(
             continue
         taken.append(batch)
         event_count += len(batch.events)
-        if event_count >= limit:
+        byte_count += len(cast("bytes", body))
+        if event_count >= limit or byte_count >= READ_BYTES_MAX:
             break
     return taken

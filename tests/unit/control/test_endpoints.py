@@ -15,6 +15,7 @@ from farspan.errors import LimitExceededException, ResourceNotFoundException, Va
 from farspan.model.endpoint import Endpoint, EndpointState
 from farspan.model.health_check import HealthCheck, Vote
 from farspan.queues.service import QueueService
+from farspan.sealing import Sealer
 from farspan.store.memory import MemoryStore
 
 EAST, WEST, EU = "us-east-1", "us-west-2", "eu-west-1"
@@ -59,6 +60,7 @@ class Api:
             clock=clock,
             ids=ids,
             url="http://localhost:4566",
+            sealer=Sealer([bytes(32)], ids.token),
         )
 
     async def __call__(self, name: str, caller: Caller = OWN, **params: Any) -> dict[str, Any]:

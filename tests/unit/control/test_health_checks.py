@@ -21,6 +21,7 @@ from farspan.errors import (
 )
 from farspan.model.health_check import HealthCheck, HealthCheckType, Status, Vote
 from farspan.queues.service import QueueService
+from farspan.sealing import Sealer
 from farspan.store.memory import MemoryStore
 from farspan.wire import rest_xml, spec
 
@@ -80,6 +81,7 @@ class Api:
             clock=clock,
             ids=ids,
             url="http://localhost:4566",
+            sealer=Sealer([bytes(32)], ids.token),
         )
 
     async def __call__(self, name: str, caller: Caller = OWN, **params: object) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from farspan.clock import SeededIds
 from farspan.control.plane import OPERATIONS, Caller, ControlPlane, World, perform
 from farspan.errors import AwsError
 from farspan.queues.service import QueueService
+from farspan.sealing import Sealer
 from farspan.store.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Api:
             clock=self.clock,
             ids=ids,
             url="http://localhost:4566",
+            sealer=Sealer([bytes(32)], ids.token),
         )
 
     async def __call__(self, name: str, caller: Caller = OWN, **params: object) -> Params:
