@@ -85,6 +85,10 @@ class World:
         """Return the fresh votes on a health check."""
         return self._health.votes_on(health_check_id)
 
+    def reports(self) -> list[PeerReport]:
+        """Return the fresh reports of all peers."""
+        return self._catalog.reports()
+
     def report_of(self, region: str) -> PeerReport | None:
         """Return a Region's fresh report."""
         return self._catalog.report_of(region)
@@ -197,6 +201,7 @@ class Node:
             clock=self._clock,
             ids=self._ids,
             url=self._public_url(),
+            started_at=self._clock.now(),
             sealer=self._sealer(resources),
         )
 
@@ -272,7 +277,13 @@ class Node:
             report = self.catalog.report_of(endpoint.primary_region)
             lags = report.replication_lags if report else {}
         lag = lags.get(endpoint.endpoint_id)
-        return lag is not None and lag <= CAUGHT_UP_SECONDS
+        if lag is None:
+            # The secondary may be gone: then its events are late, and the primary is what is left.
+            return not self._is_heard(endpoint.secondary_region)
+        return lag <= CAUGHT_UP_SECONDS
+
+    def _is_heard(self, region: str) -> bool:
+        return region == self.node.region or self.catalog.report_of(region) is not None
 
     async def _fetch_stream(self, region: str, request: StreamRequest) -> StreamReply:
         node = self.config.node_of(region)

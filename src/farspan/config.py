@@ -27,6 +27,10 @@ NODE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 SWITCH = {"on": True, "off": False}
 
 
+OVERRIDES = ("FARSPAN_AUTH", "FARSPAN_TIME_SCALE")
+"""Environment variables whose word stands above the file's."""
+
+
 class ConfigError(Exception):
     """The configuration is not usable. The message says where and what to do."""
 

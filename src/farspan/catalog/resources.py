@@ -152,7 +152,7 @@ class Resources:
                     f"The store belongs to Region {region.name}, not {self.region}. "
                     f"Start it with --region {region.name}, or choose another --data."
                 )
-        else:
+        if REGION_DOCUMENT not in documents or (log_id and not region.log_id):
             region = _Region(name=self.region, created_at=now, log_id=log_id)
             await self._store.commit([PutDocument(REGION_DOCUMENT, msgspec.json.encode(region))])
         self.created_at = region.created_at

@@ -42,6 +42,7 @@ class _Peer:
     report: PeerReport | None = None
     heard_at: float = 0.0
     refusals: tuple[str, ...] = ()
+    silence: str = ""
 
 
 class CatalogService:
@@ -109,14 +110,22 @@ class CatalogService:
         try:
             async with asyncio.timeout(REPORT_SECONDS_MAX):
                 report = await self._fetch(peer.node)
-        except (OSError, TimeoutError):
-            pass  # it is down or cut off: what it said last stands
+        except (OSError, TimeoutError) as error:
+            # It is down, cut off, or refuses this node: what it said last stands.
+            self._note_silence(peer, str(error) or "no answer in time")
         except msgspec.MsgspecError as error:
             log.warning("report not understood peer=%s error=%s", peer.node.name, error)
         else:
             self._take(peer, report)
 
+    def _note_silence(self, peer: _Peer, reason: str) -> None:
+        """Log why a peer is not heard, once for each reason."""
+        if reason != peer.silence:
+            peer.silence = reason
+            log.warning("peer not heard peer=%s reason=%s", peer.node.name, reason)
+
     def _take(self, peer: _Peer, report: PeerReport) -> None:
+        peer.silence = ""
         peer.report = report
         peer.heard_at = self._clock.monotonic()
         merged = merge(
@@ -193,6 +202,10 @@ class CatalogService:
             if peer.node.region == region and self._is_fresh(peer):
                 return peer.report
         return None
+
+    def reports(self) -> list[PeerReport]:
+        """Return the fresh reports of all peers."""
+        return [p.report for p in self._peers.values() if p.report and self._is_fresh(p)]
 
     def peers_heard(self) -> dict[str, bool]:
         """Return each peer's name and whether it was heard of lately."""

@@ -26,6 +26,7 @@ from farspan.cli.ports import HOST, free_port, is_free
 from farspan.cli.run import PARENT_PIPE
 from farspan.config import (
     CONFIG_FILE_NAME,
+    OVERRIDES,
     Config,
     ConfigError,
     HealthConfig,
@@ -67,10 +68,10 @@ def prepare(data: Path, regions: Sequence[str], port: int, *, auth: bool) -> Con
         nodes=tuple(nodes),
         auth=auth,
         cluster_secret=former.cluster_secret or secrets.token_urlsafe(32),
-        health=HealthConfig(time_scale=LOCAL_TIME_SCALE),
+        health=former.health if path.exists() else HealthConfig(time_scale=LOCAL_TIME_SCALE),
     )
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(render_config(config))
@@ -125,14 +126,15 @@ class Deployment:
         assert node is not None, "only nodes of the configuration are started"
         command = ["serve", "--region", node.region] if node.region else ["edge"]
         log = self.data / f"{name}.log"
-        with log.open("ab") as sink:
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "ab") as sink:
             popen = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
                 [sys.executable, "-m", "farspan", *command, "--data", str(self.data)],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
                 pass_fds=[self._pipe[0]],
-                env={**os.environ, PARENT_PIPE: str(self._pipe[0])},
+                env=_child_environment(self._pipe[0]),
                 start_new_session=True,  # Ctrl-C is for this process, it stops us
             )
         process = self.processes[name] = Process(node, log, popen)
@@ -179,6 +181,12 @@ class Deployment:
         for end in self._pipe:
             with contextlib.suppress(OSError):
                 os.close(end)
+
+
+def _child_environment(pipe: int) -> dict[str, str]:
+    """Return the environment without what overrides the file: `prepare` has the last word."""
+    kept = {key: value for key, value in os.environ.items() if key not in OVERRIDES}
+    return {**kept, PARENT_PIPE: str(pipe)}
 
 
 def answers(url: str) -> bool:

@@ -44,16 +44,21 @@ def create_resources(config: Config, new_client: ClientFactory, name: str) -> De
     account = config.credentials[0].account_id
     arns = tuple(f"arn:aws:events:{region}:{account}:event-bus/{name}" for region in regions)
     events = new_client("events", regions[0])
-    if not events.list_endpoints(NamePrefix=name)["Endpoints"]:
+    routing = {
+        "FailoverConfig": {
+            "Primary": {"HealthCheck": f"arn:aws:route53:::healthcheck/{health_check_id}"},
+            "Secondary": {"Route": regions[1]},
+        }
+    }
+    known = events.list_endpoints(NamePrefix=name)["Endpoints"]
+    if known and known[0]["RoutingConfig"] != routing:
+        # The primary's URL changed since: the former health check watches a port of nobody's.
+        events.update_endpoint(Name=name, RoutingConfig=routing)
+    if not known:
         events.create_endpoint(
             Name=name,
             Description="Made by farspan: fails over when the primary Region is unhealthy.",
-            RoutingConfig={
-                "FailoverConfig": {
-                    "Primary": {"HealthCheck": f"arn:aws:route53:::healthcheck/{health_check_id}"},
-                    "Secondary": {"Route": regions[1]},
-                }
-            },
+            RoutingConfig=routing,
             ReplicationConfig={"State": "ENABLED"},
             EventBuses=[{"EventBusArn": arn} for arn in arns],
             RoleArn=f"arn:aws:iam::{account}:{ROLE}",

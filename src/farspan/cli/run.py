@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import socket
 import sys
 from pathlib import Path
@@ -29,6 +30,8 @@ def run_node(data: Path, *, region: str | None) -> int:
 
     log_to_stderr()
     sys.setswitchinterval(SWITCH_SECONDS)
+    os.umask(0o077)  # what is stored is for its owner alone
+    _raise_file_limit()
     try:
         config = load_config(data / CONFIG_FILE_NAME)
         node = _node(config, region, data)
@@ -41,6 +44,13 @@ def run_node(data: Path, *, region: str | None) -> int:
         import uvloop
 
         return uvloop.run(_serve(config, node, data, sock))
+
+
+def _raise_file_limit() -> None:
+    """Allow as many open files as the system lets us: each parked request holds two."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _node(config: Config, region: str | None, data: Path) -> NodeConfig:

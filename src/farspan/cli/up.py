@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import time
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from farspan.cli.clients import client
 from farspan.cli.deployment import EDGE, Deployment, DeploymentError, answers, prepare
 from farspan.cli.ports import PortBusy, bind
 from farspan.cli.resources import DemoResources, NotActive, create_resources
-from farspan.config import Config, ConfigError
+from farspan.config import CONFIG_FILE_NAME, Config, ConfigError, Credential
 
 UP_FILE_NAME = "up.json"
 DEMO_NAME = "demo"
@@ -100,11 +101,19 @@ def _print_banner(
     click.echo(f"  URL       {url}   (every Region and every service)")
     for node, role in zip(config.nodes[1:], ("primary", "secondary"), strict=False):
         click.echo(f"  Region    {node.region}   {node.url}   {role}")
-    auth = "on: signatures are verified" if config.auth else "off: any key is taken"
+    auth = "off: any key is taken"
+    if config.auth:
+        known = config.credentials[0] == Credential()
+        auth = "on: signatures are verified" + (
+            f", with the well-known key {Credential().access_key_id}; set [[credentials]] in "
+            f"{CONFIG_FILE_NAME} for one of your own"
+            if known
+            else ""
+        )
     click.echo(f"  Auth      {auth}")
     click.echo(
         f"  Health    time runs {config.health.time_scale:g} times faster: "
-        "a check every 10 s becomes one every 0.5 s"
+        f"a check every 10 s becomes one every {10 / config.health.time_scale:g} s"
     )
     click.echo("Try it:")
     click.echo(f'  eval "$(farspan env{option})"')
@@ -169,8 +178,12 @@ def print_environment(data: Path) -> int:
             err=True,
         )
         return 1
-    click.echo(f"export AWS_ENDPOINT_URL={content['url']}")
-    click.echo(f"export AWS_ACCESS_KEY_ID={content['access_key_id']}")
-    click.echo(f"export AWS_SECRET_ACCESS_KEY={content['secret_access_key']}")
-    click.echo(f"export AWS_DEFAULT_REGION={content['regions'][0]['name']}")
+    exports = {
+        "AWS_ENDPOINT_URL": content["url"],
+        "AWS_ACCESS_KEY_ID": content["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": content["secret_access_key"],
+        "AWS_DEFAULT_REGION": content["regions"][0]["name"],
+    }
+    for name, value in exports.items():
+        click.echo(f"export {name}={shlex.quote(value)}")
     return 0

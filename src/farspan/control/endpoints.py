@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from farspan.catalog.federation import PeerReport
 from farspan.control.paging import page
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
 from farspan.endpoints.lifecycle import Facts, Next, advance
@@ -79,8 +80,10 @@ async def update_endpoint(plane: ControlPlane, caller: Caller, params: Params) -
     endpoint = _own(plane, caller, params["Name"])
     _refuse_while_changing(endpoint)
     now = plane.clock.now()
+    wanted = _with(plane, endpoint, params)
+    _check_update(plane, wanted)
     changed = msgspec.structs.replace(
-        _with(plane, endpoint, params),
+        wanted,
         state=EndpointState.UPDATING,
         state_reason=None,
         version=endpoint.version + 1,
@@ -145,7 +148,9 @@ async def advance_endpoints(plane: ControlPlane) -> None:
 
 async def _advance(plane: ControlPlane, endpoint: Endpoint) -> None:
     now = plane.clock.now()
-    decision = advance(endpoint.state, _facts(plane, endpoint), now - endpoint.last_modified_time)
+    # Time in which this node did not run says nothing about the others.
+    since = max(endpoint.last_modified_time, plane.started_at)
+    decision = advance(endpoint.state, _facts(plane, endpoint), now - since)
     if decision.next is Next.WAIT:
         return
     if decision.next is Next.GONE:
@@ -177,19 +182,43 @@ def _facts(plane: ControlPlane, endpoint: Endpoint) -> Facts:
             secondary_has_bus=False,
             health_check_known=check is not None,
         )
-    known = [
-        other.version
-        for catalog in report.catalogs
-        for other in catalog.endpoints
-        if other.endpoint_id == endpoint.endpoint_id
-    ]
+    # Every node that is heard, edges too: an endpoint that is ACTIVE can be used at any of them.
+    known = [_version_in(other, endpoint) for other in plane.world.reports()]
     default = endpoint.event_bus_name == DEFAULT_BUS_NAME
     return Facts(
         secondary_heard=True,
-        secondary_knows_version=max(known, default=0) >= endpoint.version,
+        secondary_knows_version=min(known, default=0) >= endpoint.version,
         secondary_has_bus=default or endpoint.event_bus_key in report.event_buses,
         health_check_known=check is not None and check.account == endpoint.account,
     )
+
+
+def _version_in(report: PeerReport, endpoint: Endpoint) -> int:
+    """Return the version in which a peer knows the endpoint, 0 where it does not."""
+    return max(
+        (
+            other.version
+            for catalog in report.catalogs
+            for other in catalog.endpoints
+            if other.endpoint_id == endpoint.endpoint_id
+        ),
+        default=0,
+    )
+
+
+def _check_update(plane: ControlPlane, endpoint: Endpoint) -> None:
+    """Refuse settings that cannot come into use: the former ones are still at work.
+
+    Raises ValidationException.
+    """
+    facts = _facts(plane, endpoint)
+    if not facts.health_check_known:
+        raise _invalid("RoutingConfig", f"health check {endpoint.health_check_id} does not exist.")
+    if facts.secondary_heard and not facts.secondary_has_bus:
+        raise _invalid(
+            "EventBuses",
+            f"event bus {endpoint.event_bus_name} does not exist in {endpoint.secondary_region}.",
+        )
 
 
 def _with(plane: ControlPlane, endpoint: Endpoint, params: Params) -> Endpoint:

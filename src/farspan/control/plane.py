@@ -49,6 +49,9 @@ class World(Protocol):
     def votes_on(self, health_check_id: str) -> list[Vote]:
         """Return the fresh votes on a health check, one for each observer."""
 
+    def reports(self) -> list[PeerReport]:
+        """Return the fresh reports of all peers."""
+
     def report_of(self, region: str) -> PeerReport | None:
         """Return the last report of a Region's node, None where none was ever had."""
 
@@ -66,6 +69,7 @@ class ControlPlane:
     ids: IdSource
     url: str
     sealer: Sealer
+    started_at: float = 0.0
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

@@ -131,6 +131,8 @@ def step(
     ):
         state = State.PRIMARY
     if state is routing.state:
+        if routing.state is State.RECOVERING and evidence is Evidence.UNKNOWN:
+            return replace(routing, since=now)  # the hold counts only time that was seen healthy
         return routing
     moved = ROUTE[state] is not routing.route
     failovers = tuple(at for at in routing.failovers if now - at < HOUR_SECONDS)

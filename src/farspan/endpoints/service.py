@@ -137,6 +137,8 @@ class RoutingService:
 
     def _change(self, endpoint: Endpoint, former: Routing, routing: Routing) -> None:
         self._routings[endpoint.endpoint_id] = routing
+        if routing.state is former.state:
+            return
         change = RouteChange(
             at=self._clock.now(),
             state=routing.state,

@@ -23,17 +23,20 @@ from farspan.replication.stream import (
     StreamRequest,
     StreamUnknown,
     check_reply,
+    first_left,
     plan_replicas,
     replication_cursor,
     ship,
 )
-from farspan.store.base import Appended, Store, StoreError
+from farspan.store.base import Appended, MoveCursor, Store, StoreError
 
 PULL_EVENT_COUNT = 1_000
 WAIT_SECONDS = 5.0
+LATE_SECONDS = 1.0
+"""How much longer than asked for an answer may take before the lag counts as not known."""
+
 RETRY_SECONDS = 0.2
 LAG_SAMPLE_COUNT = 10_000
-REPLY_BYTES_MAX = 64 * 1024 * 1024
 
 log = logging.getLogger("farspan.replication")
 
@@ -48,6 +51,7 @@ class _Puller:
     endpoint: Endpoint
     task: asyncio.Task[None] | None = None
     log: str = ""
+    asked_at: float = 0.0
     cursor: int = 0
     lag_seconds: float | None = None
     lag_samples: deque[float] = field(default_factory=lambda: deque(maxlen=LAG_SAMPLE_COUNT))
@@ -76,7 +80,7 @@ class ReplicationService:
         self._fetch = fetch
         self._pullers: dict[str, _Puller] = {}
         self._waiting: dict[str, set[asyncio.Event]] = {}
-        self._shipped: dict[str, int] = {}
+        self._shipped: dict[tuple[str, str], int] = {}
         store.subscribe(self._on_append)
 
     def refresh(self) -> None:
@@ -92,10 +96,18 @@ class ReplicationService:
                 task.cancel()
         for endpoint_id, endpoint in wanted.items():
             puller = self._pullers.get(endpoint_id)
+            if puller is not None and self._source(puller.endpoint) != self._source(endpoint):
+                if puller.task is not None:
+                    puller.task.cancel()
+                puller = None
             if puller is None:
                 puller = self._pullers[endpoint_id] = _Puller(endpoint)
                 puller.task = asyncio.create_task(self._pull(puller))
             puller.endpoint = endpoint
+
+    def _source(self, endpoint: Endpoint) -> str:
+        """Return the Region from which the endpoint's events come here."""
+        return endpoint.other_region(self._region)
 
     async def _pull(self, puller: _Puller) -> None:
         stream = puller.endpoint.endpoint_id
@@ -106,11 +118,14 @@ class ReplicationService:
                 while True:
                     request = StreamRequest(
                         stream=stream,
+                        region=self._region,
                         log=puller.log,
                         after=puller.cursor,
                         limit=PULL_EVENT_COUNT,
-                        wait_seconds=WAIT_SECONDS,
+                        # The first reply tells the lag, for which failback may be waiting.
+                        wait_seconds=0.0 if puller.lag_seconds is None else WAIT_SECONDS,
                     )
+                    puller.asked_at = self._clock.monotonic()
                     await self._take(puller, origin, await self._fetch(origin, request))
             except (OSError, TimeoutError, StreamUnknown):
                 puller.lag_seconds = None
@@ -135,6 +150,19 @@ class ReplicationService:
             await self._go_to_cursor(puller, origin)
             return
         check_reply(puller.endpoint, origin, puller.cursor, reply)
+        left = first_left(puller.cursor, reply)
+        if left is not None:
+            log.error(
+                "events are missing from the copy: they left the log of %s before they were asked "
+                "for stream=%s from=%d to=%d",
+                origin,
+                puller.endpoint.endpoint_id,
+                puller.cursor + 1,
+                left - 1,
+            )
+            name = replication_cursor(puller.endpoint.endpoint_id, origin, puller.log)
+            await self._store.commit([MoveCursor(name, left - 1)])
+            puller.cursor = left - 1
         changes, cursor = plan_replicas(
             puller.endpoint, origin, puller.log, puller.cursor, reply.batches
         )
@@ -165,7 +193,7 @@ class ReplicationService:
         if request.log != self._log_id or request.after > end:
             return StreamReply(log=self._log_id, end=end)  # it has to be told before it goes on
         # What the other Region asks beyond, it has: only that may leave the log.
-        self._shipped[request.stream] = request.after
+        self._shipped[request.stream, request.region] = request.after
         # Each request has an event of its own: a shared one, cleared by one request between
         # another's look at the log and its wait, would leave that other asleep.
         grown = asyncio.Event()
@@ -187,26 +215,31 @@ class ReplicationService:
             left = deadline - self._clock.monotonic()
             if batches or left <= 0:
                 end = await self._store.stream_end(request.stream, self._region)
-                return ship(self._log_id, batches, end)
+                start = await self._store.stream_start(request.stream, self._region)
+                return ship(self._log_id, batches, start=start, end=end)
             try:
                 async with asyncio.timeout(left):
                     await grown.wait()
             except TimeoutError:
                 continue
 
-    def shipped(self, endpoint_id: str) -> int:
-        """Return the last sequence of the stream that the other Region is known to have.
+    def shipped(self, endpoint: Endpoint) -> int:
+        """Return the last sequence of the endpoint's stream that its other Region has.
 
         0 after a start until it asks: then nothing of the stream may be trimmed.
         """
-        return self._shipped.get(endpoint_id, 0)
+        return self._shipped.get((endpoint.endpoint_id, endpoint.other_region(self._region)), 0)
 
     def lags(self) -> dict[str, float]:
-        """Return by EndpointId how many seconds behind this Region's copy is, where it is known."""
+        """Return by EndpointId how many seconds behind this Region's copy is, where it is known.
+
+        It is not known any more where the other Region is late with its answer.
+        """
+        late = self._clock.monotonic() - WAIT_SECONDS - LATE_SECONDS
         return {
             endpoint_id: puller.lag_seconds
             for endpoint_id, puller in self._pullers.items()
-            if puller.lag_seconds is not None
+            if puller.lag_seconds is not None and puller.asked_at >= late
         }
 
     def samples(self, endpoint_id: str) -> list[float]:

@@ -29,10 +29,12 @@ class StreamUnknown(Exception):
 class StreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Ask for a stream's events beyond `after`; wait up to `wait_seconds` where there are none.
 
-    `log` is the identity of the log in which `after` counts, empty while that is not known.
+    `region` is who asks. `log` is the identity of the log in which `after` counts, empty while
+    that is not known.
     """
 
     stream: str
+    region: str
     log: str
     after: int
     limit: int
@@ -40,8 +42,12 @@ class StreamRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShippedBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch on its way to the other Region. `accepted_at` is by the origin's clock."""
+    """A batch on its way to the other Region. `accepted_at` is by the origin's clock.
 
+    `event_bus` is the key of the bus that has it: an endpoint's bus may have changed since.
+    """
+
+    event_bus: str
     call: bytes
     sequence: int
     accepted_at: float
@@ -53,11 +59,13 @@ class StreamReply(msgspec.Struct, frozen=True, kw_only=True):
 
     `log` is the identity of the Region's log: another one than was asked for means that the store
     was replaced, and the sequences begin anew. Then there are no batches, and the cursor of that
-    log is to be asked with. `known` is False where the Region does not know the endpoint (yet).
+    log is to be asked with. `start` is the first sequence that the log still holds, 0 where it
+    holds none. `known` is False where the Region does not know the endpoint (yet).
     """
 
     log: str
     end: int
+    start: int = 0
     batches: tuple[ShippedBatch, ...] = ()
     known: bool = True
 
@@ -67,13 +75,15 @@ def replication_cursor(stream: str, origin: str, log: str) -> str:
     return f"replication/{stream}/{origin}/{log}"
 
 
-def ship(log: str, batches: Sequence[EventBatch], end: int) -> StreamReply:
+def ship(log: str, batches: Sequence[EventBatch], *, start: int, end: int) -> StreamReply:
     """Return the reply that carries the batches as they stand in the origin's log."""
     return StreamReply(
         log=log,
+        start=start,
         end=end,
         batches=tuple(
             ShippedBatch(
+                event_bus=batch.event_bus,
                 call=batch.call,
                 sequence=batch.sequence,
                 accepted_at=batch.accepted_at,
@@ -99,6 +109,20 @@ def check_reply(endpoint: Endpoint, origin: str, cursor: int, reply: StreamReply
         )
 
 
+def first_left(cursor: int, reply: StreamReply) -> int | None:
+    """Return the first sequence that can still be had, where events beyond the cursor are gone.
+
+    They left the origin's log by retention before this Region asked for them, as for a secondary
+    that came later or lost its disk: going on is right, silence would not be. None where nothing
+    is missing.
+    """
+    if cursor >= reply.end:
+        return None
+    if reply.start == 0:
+        return reply.end + 1
+    return reply.start if reply.start > cursor + 1 else None
+
+
 def plan_replicas(
     endpoint: Endpoint, origin: str, log: str, cursor: int, batches: Sequence[ShippedBatch]
 ) -> tuple[list[Change], int]:
@@ -117,7 +141,7 @@ def plan_replicas(
                 f"Stream {endpoint.endpoint_id} of {origin}: after {cursor} came {batch.sequence}."
             )
         replica = EventBatch(
-            event_bus=endpoint.event_bus_key,
+            event_bus=batch.event_bus,
             call=CallId(batch.call),
             events=tuple(with_resource(event, endpoint.arn) for event in batch.events),
             accepted_at=batch.accepted_at,

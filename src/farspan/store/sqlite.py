@@ -15,7 +15,7 @@ import itertools
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +24,9 @@ from typing import TypeVar, cast
 import apsw
 import msgspec
 
-from farspan.model.event import CallId, EventBatch
+from farspan.model.event import EventBatch
+from farspan.store import reading
 from farspan.store.base import (
-    READ_BYTES_MAX,
     TRIM_BATCH_COUNT,
     AckTimer,
     Append,
@@ -171,14 +171,14 @@ class SqliteStore:
         """See `base.Store.read_log`."""
 
         def read(connection: apsw.Connection) -> list[EventBatch]:
-            bus = _bus_number(connection, event_bus)
+            bus = reading.bus_number(connection, event_bus)
             if bus is None:
                 return []
             low, high = bus << BUS_SHIFT, (bus << BUS_SHIFT) | POSITION_MASK
             # The batch that holds `after` + 1 may begin before it.
             key = connection.execute(Sql.LOG_KEY_AT, (low, low | after + 1)).get
             rows = connection.execute(Sql.READ_LOG, (key or low, high))
-            return _take(rows, event_bus, limit, lambda b: b.position + len(b.events) - 1 > after)
+            return reading.take(rows, event_bus, limit, lambda b: reading.last_position(b) > after)
 
         return await self._read(read)
 
@@ -191,7 +191,7 @@ class SqliteStore:
             first = connection.execute(Sql.STREAM_AT, (stream, origin, after + 1)).get
             rows = connection.execute(Sql.READ_STREAM, (stream, origin, first or 0))
             names = dict(connection.execute(Sql.BUSES))
-            return _take(rows, names, limit, lambda b: b.sequence + len(b.events) - 1 > after)
+            return reading.take(rows, names, limit, lambda b: reading.last_sequence(b) > after)
 
         return await self._read(read)
 
@@ -199,8 +199,8 @@ class SqliteStore:
         """See `base.Store.log_end`."""
 
         def read(connection: apsw.Connection) -> int:
-            bus = _bus_number(connection, event_bus)
-            return 0 if bus is None else _log_end(connection, bus)
+            bus = reading.bus_number(connection, event_bus)
+            return 0 if bus is None else reading.log_end(connection, bus)
 
         return await self._read(read)
 
@@ -208,12 +208,12 @@ class SqliteStore:
         """See `base.Store.position_at`."""
 
         def read(connection: apsw.Connection) -> int:
-            bus = _bus_number(connection, event_bus)
+            bus = reading.bus_number(connection, event_bus)
             if bus is None:
                 return 0
             low, high = bus << BUS_SHIFT, (bus << BUS_SHIFT) | POSITION_MASK
             key = connection.execute(Sql.FIRST_ACCEPTED_FROM, (low, high, accepted_before)).get
-            return _log_end(connection, bus) if key is None else (key & POSITION_MASK) - 1
+            return reading.log_end(connection, bus) if key is None else (key & POSITION_MASK) - 1
 
         return await self._read(read)
 
@@ -228,7 +228,7 @@ class SqliteStore:
 
     async def stream_end(self, stream: str, origin: str) -> int:
         """See `base.Store.stream_end`."""
-        return await self._read(lambda connection: _stream_end(connection, stream, origin))
+        return await self._read(lambda connection: reading.stream_end(connection, stream, origin))
 
     async def stream_start(self, stream: str, origin: str) -> int:
         """See `base.Store.stream_start`."""
@@ -418,17 +418,17 @@ class _Writer:
     def _bus(self, name: str) -> int:
         bus = self._buses.get(name)
         if bus is None:
-            bus = _bus_number(self._connection, name)
+            bus = reading.bus_number(self._connection, name)
             if bus is None:
                 self._connection.execute(Sql.ADD_BUS, (name,))
                 bus = self._connection.last_insert_rowid()
             self._buses[name] = bus
-            self._log_ends[bus] = _log_end(self._connection, bus)
+            self._log_ends[bus] = reading.log_end(self._connection, bus)
         return bus
 
     def _end_of_stream(self, stream: str, origin: str) -> int:
         end = self._stream_ends.get((stream, origin))
-        return _stream_end(self._connection, stream, origin) if end is None else end
+        return reading.stream_end(self._connection, stream, origin) if end is None else end
 
     def _trim(self, change: Trim) -> int:
         bus = self._bus(change.event_bus)
@@ -557,52 +557,3 @@ def _connect(path: Path) -> apsw.Connection:
             connection.pragma("application_id", APPLICATION_ID)
             connection.pragma("user_version", FORMAT_VERSION)
     return connection
-
-
-def _bus_number(connection: apsw.Connection, name: str) -> int | None:
-    return cast("int | None", connection.execute(Sql.BUS_NUMBER, (name,)).get)
-
-
-def _log_end(connection: apsw.Connection, bus: int) -> int:
-    low, high = bus << BUS_SHIFT, (bus << BUS_SHIFT) | POSITION_MASK
-    kept = connection.execute(Sql.KEPT_LOG_END, (bus,)).get or 0
-    row = connection.execute(Sql.LAST_BATCH, (low, high)).get
-    return kept if row is None else max(kept, (row[0] & POSITION_MASK) + row[1] - 1)
-
-
-def _stream_end(connection: apsw.Connection, stream: str, origin: str) -> int:
-    kept = connection.execute(Sql.KEPT_STREAM_END, (stream, origin)).get or 0
-    row = connection.execute(Sql.LAST_OF_STREAM, (stream, origin)).get
-    return kept if row is None else max(kept, row[0] + row[1] - 1)
-
-
-def _take(
-    rows: Iterable[tuple[object, ...]],
-    event_bus: str | dict[int, str],
-    limit: int,
-    wanted: Callable[[EventBatch], bool],
-) -> list[EventBatch]:
-    """Return the first wanted batches that hold `limit` events together, at least one."""
-    taken: list[EventBatch] = []
-    event_count = byte_count = 0
-    for key, call, accepted_at, origin, stream, sequence, body in rows:
-        key = cast("int", key)
-        bus = event_bus if isinstance(event_bus, str) else event_bus[key >> BUS_SHIFT]
-        batch = EventBatch(
-            event_bus=bus,
-            call=CallId(cast("bytes", call)),
-            events=_decode_events(cast("bytes", body)),
-            accepted_at=cast("float", accepted_at),
-            origin=cast("str", origin),
-            stream=cast("str | None", stream),
-            sequence=cast("int", sequence),
-            position=key & POSITION_MASK,
-        )
-        if not wanted(batch):
-            continue
-        taken.append(batch)
-        event_count += len(batch.events)
-        byte_count += len(cast("bytes", body))
-        if event_count >= limit or byte_count >= READ_BYTES_MAX:
-            break
-    return taken

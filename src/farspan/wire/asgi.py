@@ -5,6 +5,7 @@ Bounds what it reads: a body beyond the limit is refused by name, before anythin
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -19,6 +20,9 @@ two or three bytes), and a megabyte is headroom for the rest."""
 DRAIN_BYTES_MAX = 32 * 1024 * 1024
 """How much of a body that is too large is read all the same, so that its sender gets to read the
 answer instead of a reset connection."""
+
+WATCH_AFTER_SECONDS = 0.5
+"""After how long an answer is worth asking whether its client is still there."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -53,7 +57,13 @@ class Application:
             body=body or b"",
             repeated_headers=repeated,
         )
-        response = await self._answer(request) if body is not None else _too_large(request)
+        if body is None:
+            response = _too_large(request)
+        else:
+            try:
+                response = await self._answer_while_wanted(request, receive)
+            except ClientGone:
+                return
         sent = [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in response.headers
@@ -61,6 +71,39 @@ class Application:
         sent.append((b"content-length", str(len(response.body)).encode()))
         await send({"type": "http.response.start", "status": response.status, "headers": sent})
         await send({"type": "http.response.body", "body": response.body})
+
+    async def _answer_while_wanted(self, request: Request, receive: Receive) -> Response:
+        """Answer, unless the client goes away: nobody would get the answer.
+
+        A long poll for a client that is gone would even take messages away from the others. Most
+        requests are answered before it is worth looking.
+        """
+        task = asyncio.current_task()
+        assert task is not None, "an ASGI server runs the application in a task"
+        gone = False
+
+        async def watch() -> None:
+            nonlocal gone
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            gone = True
+            task.cancel()
+
+        watchers: list[asyncio.Task[None]] = []
+        loop = asyncio.get_running_loop()
+        later = loop.call_later(
+            WATCH_AFTER_SECONDS, lambda: watchers.append(loop.create_task(watch()))
+        )
+        try:
+            return await self._answer(request)
+        except asyncio.CancelledError:
+            if gone:
+                raise ClientGone from None
+            raise
+        finally:
+            later.cancel()
+            for watcher in watchers:
+                watcher.cancel()
 
 
 async def _read(receive: Receive) -> bytes | None:

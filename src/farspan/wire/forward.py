@@ -8,14 +8,15 @@ invocation id where the client sent none, so that a second sending is known as s
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
-from collections.abc import Mapping
 
 import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
 from farspan.endpoints.service import RegionUnreachable
+from farspan.errors import ServiceUnavailableException
 from farspan.wire.http import Request, Response
 
 FORWARDED_HEADER = "x-farspan-forwarded-by"
@@ -45,6 +46,9 @@ OWN_HEADERS = HOP_HEADERS | {"date"}
 
 UNAVAILABLE_STATUS = 503
 
+OWN_FAULTS = frozenset({errno.EMFILE, errno.ENFILE})
+"""Errors that say nothing about the other node: this one has no descriptors left."""
+
 BYTES_AT_ONCE_MAX = 64 * 1024
 """Larger bodies are written piece by piece: in one piece they hold up the event loop, of which
 aiohttp warns from a megabyte on."""
@@ -70,9 +74,7 @@ class Forwarder:
             )
         return self._session
 
-    async def forward(
-        self, url: str, request: Request, *, add: Mapping[str, str] | None = None
-    ) -> Response:
+    async def forward(self, url: str, request: Request) -> Response:
         """Send the request to the node at `url` and return its response.
 
         Raises RegionUnreachable where the node cannot be connected to or drops the connection.
@@ -82,7 +84,6 @@ class Forwarder:
             (name, value) for name, value in request.headers.items() if name not in HOP_HEADERS
         )
         headers[FORWARDED_HEADER] = self._node
-        headers.update(add or {})
         try:
             async with self.session().request(
                 request.method,
@@ -98,6 +99,11 @@ class Forwarder:
                     if name.lower() not in OWN_HEADERS
                 ]
         except (aiohttp.ClientError, OSError) as error:
+            if getattr(error, "errno", None) in OWN_FAULTS:
+                raise ServiceUnavailableException(
+                    f"Node {self._node} has too many open connections. Try again in a moment, or "
+                    "raise its limit of open files."
+                ) from error
             raise RegionUnreachable(f"{url} {_reason(error)}") from error
         return Response(status=reply.status, headers=kept, body=body)
 

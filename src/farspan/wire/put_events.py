@@ -69,13 +69,17 @@ def decode_put_events(body: bytes) -> PutEventsRequest:
 def _is_plainly_right(request: PutEventsRequest) -> bool:
     if not 1 <= len(request.entries) <= ENTRY_COUNT_MAX:
         return False
-    if request.endpoint_id is not None and not _is_endpoint_id(request.endpoint_id):
+    endpoint_id = request.endpoint_id
+    if endpoint_id is not None and (
+        len(endpoint_id) > ENDPOINT_ID_LENGTH_MAX or not _is_endpoint_id(endpoint_id)
+    ):
         return False
     return all(map(_is_entry_plainly_right, request.entries))
 
 
 def _is_entry_plainly_right(entry: Entry) -> bool:
-    if entry.event_bus_name is not None and not _is_event_bus_name(entry.event_bus_name):
+    name = entry.event_bus_name
+    if name is not None and (len(name) > TEXT_LENGTH_MAX or not _is_event_bus_name(name)):
         return False
     if entry.trace_header is not None and not 1 <= len(entry.trace_header) <= TEXT_LENGTH_MAX:
         return False
@@ -91,4 +95,4 @@ def _is_event_bus_name(text: str) -> bool:
 
 @lru_cache(maxsize=1_024)
 def _is_endpoint_id(text: str) -> bool:
-    return len(text) <= ENDPOINT_ID_LENGTH_MAX and ENDPOINT_ID.fullmatch(text) is not None
+    return ENDPOINT_ID.fullmatch(text) is not None

@@ -7,10 +7,11 @@ edge has no Region of its own, and passes on whatever it is not asked about itse
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -59,6 +60,9 @@ REGION_HEADER = "x-farspan-region"
 
 JSON = ("Content-Type", "application/json")
 AMZ_JSON = ("Content-Type", "application/x-amz-json-1.1")
+PASS_ON_SECONDS_MAX = 30.0
+"""How long another Region may take to answer: longer than the longest long poll, 20 seconds."""
+
 GLOBAL_SERVICES = frozenset({"route53", "sts"})
 """Services without Regions: any Region's node serves them."""
 
@@ -171,22 +175,33 @@ class Server:
             return await self._pass_on(request, region)
         endpoint = self._services.catalog.endpoint(endpoint_id)
         if endpoint is None or not endpoint.in_use:
+            if self._own is not None and FORWARDED_HEADER in request.headers:
+                raise ServiceUnavailableException(
+                    f"Region {self._own.region} does not know endpoint {endpoint_id} (yet)."
+                )
             self._services.access.caller(request, service="events", region=None)
             decode_put_events(request.body)  # a malformed id has AWS's own words
             raise ResourceNotFoundException(f"Endpoint {endpoint_id} does not exist.")
         if self._own is not None and FORWARDED_HEADER in request.headers:
             return await self._put_here(request, endpoint)
-        add: dict[str, str] = {}
+        return await self._services.routing.carry(endpoint, self._sender(request, endpoint))
+
+    def _sender(self, request: Request, endpoint: Endpoint) -> Callable[[str], Awaitable[Response]]:
+        """Return what sends the request to a Region, always as the same call."""
         if INVOCATION_HEADER not in request.headers:
             # So that a second sending of this request is known as such.
-            add[INVOCATION_HEADER] = self._services.ids.uuid()
+            headers = {**request.headers, INVOCATION_HEADER: self._services.ids.uuid()}
+            request = replace(request, headers=headers)
 
         async def send(region: str) -> Response:
-            if self._own is not None and region == self._own.region:
+            if self._own is None or region != self._own.region:
+                return await self._send(request, region)
+            try:
                 return await self._put_here(request, endpoint)
-            return await self._send(request, region, add)
+            except ServiceUnavailableException as error:
+                raise RegionUnreachable(error.message) from error
 
-        return await self._services.routing.carry(endpoint, send)
+        return send
 
     async def _put_here(self, request: Request, endpoint: Endpoint | None) -> Response:
         own = self._own
@@ -280,18 +295,21 @@ class Server:
                 "another node says so. Give all nodes the same configuration."
             )
         try:
-            return await self._services.forwarder.forward(node.url, request)
-        except RegionUnreachable as error:
+            async with asyncio.timeout(PASS_ON_SECONDS_MAX):
+                return await self._services.forwarder.forward(node.url, request)
+        except (RegionUnreachable, TimeoutError) as error:
+            reason = str(error) or f"no answer within {PASS_ON_SECONDS_MAX:.0f} s"
             raise ServiceUnavailableException(
-                f"Region {region} cannot be reached from node {self._services.node.name}: {error}. "
+                f"Region {region} cannot be reached from node {self._services.node.name}: "
+                f"{reason}. "
                 f"Start it with `farspan serve --region {region}`, or try again."
             ) from error
 
-    async def _send(self, request: Request, region: str, add: Mapping[str, str]) -> Response:
+    async def _send(self, request: Request, region: str) -> Response:
         node = self._services.config.node_of(region)
         if node is None:
             raise RegionUnreachable("no node of this deployment")
-        response = await self._services.forwarder.forward(node.url, request, add=add)
+        response = await self._services.forwarder.forward(node.url, request)
         if response.status == UNAVAILABLE_STATUS:
             raise RegionUnreachable(f"{node.url} answered that it cannot store events now")
         return response

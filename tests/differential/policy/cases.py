@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,12 @@ CALLERS = (
     f"arn:aws:iam::{OTHER}:user/bob",
     f"arn:aws:sts::{OWN}:assumed-role/publisher/s1",
     f"arn:aws:sts::{OTHER}:assumed-role/publisher/s2",
-    f"arn:aws:iam::{OWN}:root",
     "events.amazonaws.com",
+)
+#: Names that a NotPrincipal needs to leave all callers of one account out (see `KNOWN`).
+FULL_NAMES = (
+    (CALLERS[0], CALLERS[2], f"arn:aws:iam::{OWN}:{ROLE}", OWN),
+    (CALLERS[1], CALLERS[3], f"arn:aws:iam::{OTHER}:{ROLE}", f"arn:aws:iam::{OTHER}:root"),
 )
 ACTIONS = ("events:PutEvents", "events:DescribeEventBus")
 ACTION_TEXTS = (
@@ -45,11 +50,12 @@ IDENTITY_RESOURCE_TEXTS = (
 
 # Keys by the kind of their values, as IAM types them; values of requests and of policies.
 TEXTS = ("alpha", "Alpha", "beta", "a*a", "al?ha", "orders", "")
-TEXT_PATTERNS = (*TEXTS[:-1], "*", "al*", "*a", "?????", "${aws:username}", "${*}", "a${*}a", "x")
+EXACT = (*TEXTS[:-1], "*", "al*", "ALPHA", "x", "${aws:username}")
+PATTERNS = (*EXACT, "*a", "?????", "${*}", "a${*}a", "al${?}ha", "a*${aws:username}", "${$}")
 NUMBERS = ("0", "5", "5.0", "10", "-3", "300")
 DATES = ("2026-01-01T00:00:00Z", "2026-06-15T12:30:00Z", "2026-12-31T23:59:59Z", "2025-01-01")
-ADDRESSES = ("10.0.0.1", "10.1.2.3", "192.0.2.7", "2001:db8::1")
-BLOCKS = ("10.0.0.0/8", "10.0.0.1", "10.0.0.1/32", "192.0.2.0/24", "2001:db8::/32")
+ADDRESSES = ("10.0.0.1", "10.1.2.3", "192.0.2.7")
+BLOCKS = ("10.0.0.0/8", "10.0.0.1", "10.0.0.1/32", "192.0.2.0/24")
 ARNS = (f"arn:aws:events:us-east-1:{OWN}:rule/orders/one", f"arn:aws:s3:::bucket/a:b/{OTHER}")
 ARN_PATTERNS = (
     *ARNS,
@@ -77,16 +83,16 @@ def _orders(kind: str) -> tuple[str, ...]:
     return tuple(kind + name for name in (*names, "GreaterThanEquals"))
 
 
-STRINGS = (
+EXACTLY = (
     "StringEquals",
     "StringNotEquals",
     "StringEqualsIgnoreCase",
     "StringNotEqualsIgnoreCase",
-    "StringLike",
-    "StringNotLike",
 )
+LIKE = ("StringLike", "StringNotLike")
 SINGLE = (
-    Kind(("aws:PrincipalTag/team", "aws:UserAgent", "aws:username"), STRINGS, TEXTS, TEXT_PATTERNS),
+    Kind(("aws:PrincipalTag/team", "aws:UserAgent"), EXACTLY, TEXTS, EXACT),
+    Kind(("aws:PrincipalTag/team", "aws:UserAgent"), LIKE, TEXTS, PATTERNS),
     Kind(("aws:MultiFactorAuthAge",), _orders("Numeric"), NUMBERS, NUMBERS),
     Kind(("aws:CurrentTime",), _orders("Date"), DATES, DATES),
     Kind(
@@ -103,21 +109,22 @@ SINGLE = (
         ARN_PATTERNS,
     ),
 )
-MANY = Kind(("aws:PrincipalOrgPaths", "aws:TagKeys"), STRINGS, TEXTS[:-1], TEXT_PATTERNS)
+PATHS = "aws:PrincipalOrgPaths"
+MANY = (Kind((PATHS,), EXACTLY, TEXTS[:-1], EXACT), Kind((PATHS,), LIKE, TEXTS[:-1], PATTERNS))
+VARIABLE_MARK = "${"
 
 
 def case(number: int) -> dict[str, Any]:
     """Return the case with that number."""
     dice = random.Random(number)
     caller = dice.choice(CALLERS)
-    context: dict[str, Any] = {}
+    context: dict[str, Any] = {"aws:username": dice.choice(TEXTS)}
     for kind in SINGLE:
         for key in kind.keys:
             if dice.random() < 0.6:
                 context[key] = dice.choice(kind.found)
-    for key in ("aws:PrincipalOrgPaths",):
-        if dice.random() < 0.6:
-            context[key] = dice.sample(MANY.found, dice.randint(1, 3))
+    if dice.random() < 0.6:
+        context[PATHS] = dice.sample(TEXTS[:-1], dice.randint(1, 3))
     is_service = caller.endswith(".com")
     identities = 0 if is_service else dice.randint(0, 2)
     return {
@@ -132,10 +139,11 @@ def case(number: int) -> dict[str, Any]:
 
 
 def _policy(dice: random.Random, *, bus: bool) -> dict[str, Any]:
-    return {
-        "Version": dice.choice(("2012-10-17", "2012-10-17", "2008-10-17")),
-        "Statement": [_statement(dice, f"s{index}", bus=bus) for index in range(dice.randint(1, 3))],
-    }
+    count = dice.randint(1, 3)
+    statements = [_statement(dice, f"s{index}", bus=bus) for index in range(count)]
+    # The oracle fills variables in whatever the version, so the old version goes without.
+    new = VARIABLE_MARK in json.dumps(statements) or dice.random() < 0.5
+    return {"Version": "2012-10-17" if new else "2008-10-17", "Statement": statements}
 
 
 def _statement(dice: random.Random, sid: str, *, bus: bool) -> dict[str, Any]:
@@ -143,7 +151,10 @@ def _statement(dice: random.Random, sid: str, *, bus: bool) -> dict[str, Any]:
     statement: dict[str, Any] = {"Sid": sid, "Effect": effect}
     if bus:
         negated = effect == "Deny" and dice.random() < 0.4
-        statement["NotPrincipal" if negated else "Principal"] = _principal(dice)
+        if negated:
+            statement["NotPrincipal"] = _not_principal(dice)
+        else:
+            statement["Principal"] = _principal(dice)
     name = "NotAction" if dice.random() < 0.15 else "Action"
     statement[name] = _some(dice, ACTION_TEXTS)
     name = "NotResource" if dice.random() < 0.15 else "Resource"
@@ -168,6 +179,12 @@ def _principal(dice: random.Random) -> Any:
     return principal
 
 
+def _not_principal(dice: random.Random) -> Any:
+    if dice.random() < 0.2:
+        return {"Service": "events.amazonaws.com"}
+    return {"AWS": list(dice.choice(FULL_NAMES))}
+
+
 def _condition(dice: random.Random) -> dict[str, Any]:
     condition: dict[str, Any] = {}
     for _ in range(dice.randint(1, 2)):
@@ -179,13 +196,15 @@ def _condition(dice: random.Random) -> dict[str, Any]:
 def _test(dice: random.Random) -> tuple[str, str, Any]:
     draw = dice.random()
     if draw < 0.1:
-        key = dice.choice([key for kind in (*SINGLE, MANY) for key in kind.keys[:1]])
+        key = dice.choice([key for kind in (*SINGLE, *MANY) for key in kind.keys])
         return "Null", key, dice.choice(("true", "false"))
-    if draw < 0.3:
-        operator = dice.choice(("ForAnyValue:", "ForAllValues:")) + dice.choice(MANY.operators)
-        suffix = "IfExists" if dice.random() < 0.2 else ""
-        return operator + suffix, MANY.keys[0], _some(dice, MANY.wanted)
-    kind = MANY if draw < 0.33 else dice.choice(SINGLE)
+    if draw < 0.35:
+        kind = dice.choice(MANY)
+        quantifier = dice.choice(("ForAnyValue:", "ForAllValues:", "ForAllValues:"))
+        suffix = "IfExists" if quantifier == "ForAllValues:" and dice.random() < 0.4 else ""
+        operator = quantifier + dice.choice(kind.operators) + suffix
+        return operator, PATHS, _some(dice, kind.wanted)
+    kind = dice.choice(SINGLE)
     operator = dice.choice(kind.operators) + ("IfExists" if dice.random() < 0.25 else "")
     return operator, dice.choice(kind.keys), _some(dice, kind.wanted)
 

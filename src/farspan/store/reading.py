@@ -1,0 +1,77 @@
+"""What the SQLite engine reads, as functions of a connection, the writer's or a reader's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import cast
+
+import apsw
+import msgspec
+
+from farspan.model.event import CallId, EventBatch
+from farspan.store.base import READ_BYTES_MAX
+from farspan.store.schema import BUS_SHIFT, POSITION_MASK, Sql
+
+_decode_events = msgspec.msgpack.Decoder(tuple[bytes, ...]).decode
+
+
+def bus_number(connection: apsw.Connection, name: str) -> int | None:
+    """Return the number of a bus, None where it never had an event."""
+    return cast("int | None", connection.execute(Sql.BUS_NUMBER, (name,)).get)
+
+
+def log_end(connection: apsw.Connection, bus: int) -> int:
+    """Return the position of the bus's last event, trimmed or not."""
+    low, high = bus << BUS_SHIFT, (bus << BUS_SHIFT) | POSITION_MASK
+    kept = connection.execute(Sql.KEPT_LOG_END, (bus,)).get or 0
+    row = connection.execute(Sql.LAST_BATCH, (low, high)).get
+    return kept if row is None else max(kept, (row[0] & POSITION_MASK) + row[1] - 1)
+
+
+def stream_end(connection: apsw.Connection, stream: str, origin: str) -> int:
+    """Return the sequence of the stream's last event of an origin, trimmed or not."""
+    kept = connection.execute(Sql.KEPT_STREAM_END, (stream, origin)).get or 0
+    row = connection.execute(Sql.LAST_OF_STREAM, (stream, origin)).get
+    return kept if row is None else max(kept, row[0] + row[1] - 1)
+
+
+def last_position(batch: EventBatch) -> int:
+    """Return the position of the batch's last event."""
+    return batch.position + len(batch.events) - 1
+
+
+def last_sequence(batch: EventBatch) -> int:
+    """Return the sequence of the batch's last event."""
+    return batch.sequence + len(batch.events) - 1
+
+
+def take(
+    rows: Iterable[tuple[object, ...]],
+    event_bus: str | dict[int, str],
+    limit: int,
+    wanted: Callable[[EventBatch], bool],
+) -> list[EventBatch]:
+    """Return the first wanted batches that hold `limit` events together, at least one."""
+    taken: list[EventBatch] = []
+    event_count = byte_count = 0
+    for key, call, accepted_at, origin, stream, sequence, body in rows:
+        key = cast("int", key)
+        bus = event_bus if isinstance(event_bus, str) else event_bus[key >> BUS_SHIFT]
+        batch = EventBatch(
+            event_bus=bus,
+            call=CallId(cast("bytes", call)),
+            events=_decode_events(cast("bytes", body)),
+            accepted_at=cast("float", accepted_at),
+            origin=cast("str", origin),
+            stream=cast("str | None", stream),
+            sequence=cast("int", sequence),
+            position=key & POSITION_MASK,
+        )
+        if not wanted(batch):
+            continue
+        taken.append(batch)
+        event_count += len(batch.events)
+        byte_count += len(cast("bytes", body))
+        if event_count >= limit or byte_count >= READ_BYTES_MAX:
+            break
+    return taken
