@@ -89,9 +89,7 @@ def test_describe_returns_what_was_created(
     } == found
 
 
-def test_list_shows_no_description(
-    events: BaseClient, destination: Destination, name: str
-) -> None:
+def test_list_shows_no_description(events: BaseClient, destination: Destination, name: str) -> None:
     """ListApiDestinations has the rest of what DescribeApiDestination has."""
     destination(Description="a hook")
     found = events.describe_api_destination(Name=name)
@@ -324,10 +322,13 @@ def test_an_account_sees_its_own(
 
     assert [] == theirs.list_api_destinations(NamePrefix=name)["ApiDestinations"]
     assert missing(name) == refusal(theirs.describe_api_destination, Name=name)
-    assert "ResourceNotFoundException" == refusal(
-        theirs.create_api_destination,
-        Name=name,
-        ConnectionArn=connection,
-        InvocationEndpoint=URL,
-        HttpMethod="POST",
-    )[0]
+    assert (
+        "ResourceNotFoundException"
+        == refusal(
+            theirs.create_api_destination,
+            Name=name,
+            ConnectionArn=connection,
+            InvocationEndpoint=URL,
+            HttpMethod="POST",
+        )[0]
+    )

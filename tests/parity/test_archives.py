@@ -369,9 +369,9 @@ def test_an_account_sees_its_own(
     archive()
 
     assert [] == other("events").list_archives(NamePrefix=bus)["Archives"]
-    assert "ResourceNotFoundException" == refusal(
-        other("events").describe_archive, ArchiveName=bus
-    )[0]
+    assert (
+        "ResourceNotFoundException" == refusal(other("events").describe_archive, ArchiveName=bus)[0]
+    )
 
 
 # --- the managed rule ------------------------------------------------------------------------

@@ -312,6 +312,7 @@ def test_an_account_sees_its_own(
     replay()
 
     assert [] == other("events").list_replays(NamePrefix=archived)["Replays"]
-    assert "ResourceNotFoundException" == refusal(
-        other("events").describe_replay, ReplayName=archived
-    )[0]
+    assert (
+        "ResourceNotFoundException"
+        == refusal(other("events").describe_replay, ReplayName=archived)[0]
+    )

@@ -1,17 +1,21 @@
 """What AWS's service models say, as typed values: services, operations, shapes, errors.
 
-The only module that imports botocore, which is untyped and loads files; everything is built once
-and then only read. It must never reach the network or a credential.
+Reads the models that botocore ships, without importing it: its code costs 14 MB and 0.15 s in each
+process that only wants its data. Everything is built once and then only read. It must never reach
+the network or a credential.
 """
 
 from __future__ import annotations
 
+import gzip
+import importlib.util
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from botocore.loaders import Loader
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -221,12 +225,7 @@ def service(name: str) -> Service:
     Raises KeyError for any other.
     """
     api_version = API_VERSIONS[name]
-    model = cast(
-        "dict[str, Any]",
-        Loader(include_default_search_paths=True).load_service_model(
-            name, "service-2", api_version
-        ),
-    )
+    model = _load_model(name, api_version)
     metadata = model["metadata"]
     shapes = _Shapes(model["shapes"])
     operations = {
@@ -250,6 +249,19 @@ def service(name: str) -> Service:
             }
         ),
     )
+
+
+def _load_model(name: str, api_version: str) -> dict[str, Any]:
+    """Return a model as botocore's package has it, packed or plain."""
+    package = importlib.util.find_spec("botocore")
+    assert package is not None, "botocore is a dependency"
+    assert package.origin is not None, "botocore is installed as files"
+    packed = Path(package.origin).parent / "data" / name / api_version / "service-2.json.gz"
+    if packed.exists():
+        raw = gzip.decompress(packed.read_bytes())
+    else:
+        raw = packed.with_suffix("").read_bytes()
+    return msgspec.json.decode(raw, type=dict[str, Any])
 
 
 def _operation(

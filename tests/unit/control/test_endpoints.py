@@ -16,7 +16,6 @@ from farspan.model.endpoint import Endpoint, EndpointState
 from farspan.model.health_check import HealthCheck, Vote
 from farspan.queues.service import QueueService
 from farspan.sealing import Sealer
-from farspan.sealing import Sealer
 from farspan.store.memory import MemoryStore
 
 EAST, WEST, EU = "us-east-1", "us-west-2", "eu-west-1"
