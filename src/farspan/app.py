@@ -51,7 +51,8 @@ from farspan.wire.access import Access
 from farspan.wire.asgi import Application
 from farspan.wire.forward import Forwarder
 from farspan.wire.peers import PeerClient
-from farspan.wire.server import NodeServices, RegionServices, Server
+from farspan.wire.server import Server
+from farspan.wire.services import NodeServices, RegionServices
 
 HOLD_SECONDS = 60.0
 HOLD_SECONDS_MAX = 900.0

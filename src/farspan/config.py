@@ -67,12 +67,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Everything a node has to know before it starts.
 
     `auth` False takes any key; `cluster_secret` signs what the nodes say to each other.
+    `allow_reset` allows `POST /-/reset` where `auth` is on; where it is off, anyone may.
     """
 
     nodes: tuple[NodeConfig, ...] = ()
     credentials: tuple[Credential, ...] = (Credential(),)
     auth: bool = True
     cluster_secret: str = ""
+    allow_reset: bool = False
     health: HealthConfig = HealthConfig()
     store: StoreConfig = StoreConfig()
 
@@ -180,6 +182,7 @@ def render_config(config: Config) -> str:
     lines = [
         "# Written by `farspan up`. `farspan serve` and `farspan edge` read it.",
         f"auth = {str(config.auth).lower()}",
+        f"allow_reset = {str(config.allow_reset).lower()}",
         f"cluster_secret = {_quote(config.cluster_secret)}",
         "",
         "[health]",

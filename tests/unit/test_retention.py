@@ -161,7 +161,6 @@ async def test_a_batch_that_is_half_shipped_stays(world: World) -> None:
             msgspec.structs.replace(ENDPOINT, replication=ReplicationState.DISABLED),
             id="not replicated",
         ),
-        pytest.param(msgspec.structs.replace(ENDPOINT, event_bus_name="x"), id="of another bus"),
         pytest.param(msgspec.structs.replace(ENDPOINT, endpoint_id="other.veo"), id="unused"),
     ],
 )

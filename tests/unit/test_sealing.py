@@ -110,7 +110,7 @@ def test_another_key_does_not_open_it() -> None:
     stranger = Sealer([SECOND], token)
 
     assert not stranger.has_key_of(sealed)
-    with pytest.raises(SecretUnreadable, match="sealed with key [0-9a-f]{16}, which is not"):
+    with pytest.raises(SecretUnreadable, match=r"sealed with key [0-9a-f]{16}, which is not"):
         stranger.open(sealed, arn=ARN, version=1)
 
 
@@ -244,7 +244,7 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     """The error names the file that was to be made."""
     (tmp_path / f"{KEY_FILE_NAME}.new").mkdir()
 
-    with pytest.raises(SecretsUnusable, match="secrets.key cannot be written"):
+    with pytest.raises(SecretsUnusable, match=r"secrets\.key cannot be written"):
         open_sealer(tmp_path, [], token, NO_VARIABLE)
 
 

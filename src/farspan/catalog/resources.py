@@ -8,7 +8,7 @@ the data plane only reads, and is told through `subscribe` what changed.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
@@ -22,13 +22,17 @@ from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck
 from farspan.model.queue import Queue
 from farspan.model.rule import Rule
-from farspan.store.base import Change, DeleteDocument, PutDocument, Store
+from farspan.store.base import Change, DeleteDocument, PutDocument, Result, Store
 
 
 class Resource(Protocol):
     """What every kind of resource has: the name of its kind, and a key among its kind."""
 
     KIND: ClassVar[str]
+
+    @property
+    def account(self) -> str:
+        """The account that has the resource."""
 
     @property
     def key(self) -> str:
@@ -231,6 +235,32 @@ class Resources:
     def rules_of(self, account: str, event_bus_name: str) -> list[Rule]:
         """Return a bus's rules by name."""
         return self.rules.starting_with(f"{account}/{event_bus_name}/")
+
+    def all(self) -> list[Resource]:
+        """Return every resource of every kind."""
+        return [resource for table in self._tables.values() for resource in table.values()]
+
+    async def forget(self, account: str | None) -> None:
+        """Remove what is remembered of an account's former resources, or of all accounts'."""
+        kept = {REGION_DOCUMENT, CATALOG_DOCUMENT}
+        prefixes = {table.prefix for table in self._tables.values()}
+        gone = [
+            document.key
+            for document in await self._store.documents("")
+            if document.key not in kept
+            and not any(document.key.startswith(prefix) for prefix in prefixes)
+            and (account is None or f"/{account}/" in document.key)
+        ]
+        if gone:
+            await self._store.commit([DeleteDocument(key) for key in gone])
+
+    async def commit(self, changes: Sequence[Change]) -> list[Result]:
+        """Commit changes that are about no resource."""
+        return await self._store.commit(changes)
+
+    async def logs(self) -> list[str]:
+        """Return the keys of the buses that have a log, deleted ones included."""
+        return await self._store.event_buses()
 
     async def log_end(self, event_bus: str) -> int:
         """Return the position of the last event in a bus's log."""

@@ -9,7 +9,6 @@ from typing import ClassVar, Final
 import msgspec
 
 from farspan.model.arn import event_bus_arn
-from farspan.model.event import event_bus_key
 from farspan.model.rule import Rule, Target
 
 ARCHIVE_RULE_PREFIX = "Events-Archive-"
@@ -72,11 +71,6 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
     def event_source_arn(self) -> str:
         """The ARN of the bus whose events it takes."""
         return event_bus_arn(self.region, self.account, self.event_bus_name)
-
-    @property
-    def event_bus_key(self) -> str:
-        """The key of the log whose events it takes."""
-        return event_bus_key(self.account, self.event_bus_name)
 
     @property
     def rule_name(self) -> str:

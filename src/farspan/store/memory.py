@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from farspan.model.event import EventBatch
 from farspan.store.base import (
+    READ_BYTES_MAX,
     TRIM_BATCH_COUNT,
     AckTimer,
     Append,
@@ -287,12 +288,13 @@ def _last_sequence(batch: EventBatch) -> int:
 
 
 def _take(batches: Sequence[EventBatch], limit: int) -> list[EventBatch]:
-    """Return the first batches that hold `limit` events together, at least one."""
+    """Return the first batches that hold `limit` events or enough bytes together, at least one."""
     taken: list[EventBatch] = []
-    event_count = 0
+    event_count = byte_count = 0
     for batch in batches:
         taken.append(batch)
         event_count += len(batch.events)
-        if event_count >= limit:
+        byte_count += sum(map(len, batch.events))
+        if event_count >= limit or byte_count >= READ_BYTES_MAX:
             break
     return taken

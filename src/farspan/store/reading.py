@@ -51,7 +51,7 @@ def take(
     limit: int,
     wanted: Callable[[EventBatch], bool],
 ) -> list[EventBatch]:
-    """Return the first wanted batches that hold `limit` events together, at least one."""
+    """Return the first wanted batches that hold `limit` events or enough bytes together."""
     taken: list[EventBatch] = []
     event_count = byte_count = 0
     for key, call, accepted_at, origin, stream, sequence, body in rows:
@@ -71,7 +71,7 @@ def take(
             continue
         taken.append(batch)
         event_count += len(batch.events)
-        byte_count += len(cast("bytes", body))
+        byte_count += sum(map(len, batch.events))
         if event_count >= limit or byte_count >= READ_BYTES_MAX:
             break
     return taken

@@ -10,19 +10,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
-import msgspec
-
-from farspan.catalog.federation import PeerReport
-from farspan.catalog.service import CatalogService
-from farspan.clock import IdSource
-from farspan.config import Config, NodeConfig
-from farspan.control.plane import ControlPlane, perform
+from farspan.control.plane import perform
 from farspan.control.registry import OPERATIONS
-from farspan.endpoints.service import RegionUnreachable, RoutingService
+from farspan.endpoints.service import RegionUnreachable
 from farspan.errors import (
     AwsError,
     InternalException,
@@ -32,33 +25,25 @@ from farspan.errors import (
     UnknownOperationException,
     ValidationException,
 )
-from farspan.ingest.service import IngestService, PutEventsCall
+from farspan.ingest.service import PutEventsCall
 from farspan.model.endpoint import Endpoint
-from farspan.replication.service import ReplicationService
-from farspan.replication.stream import StreamRequest
 from farspan.store.base import StoreError
 from farspan.wire import protocols
-from farspan.wire.access import Access
 from farspan.wire.forward import (
     FORWARDED_HEADER,
     INVOCATION_HEADER,
     UNAVAILABLE_STATUS,
-    Forwarder,
 )
 from farspan.wire.http import Request, Response
-from farspan.wire.peers import REPORT_PATH, STREAM_PATH
+from farspan.wire.pages import Pages
 from farspan.wire.protocols import Call
 from farspan.wire.put_events import TARGET, decode_put_events, endpoint_id_in
+from farspan.wire.services import NodeServices
 from farspan.wire.validate import check
-
-STATUS_PATH = "/_farspan/status"
-LIVENESS_PATH = "/healthz"
-INGEST_HEALTH_PATH = "/health/ingest"
 
 REGION_HEADER = "x-farspan-region"
 """Which Region served a request: for people and drills, no SDK reads it."""
 
-JSON = ("Content-Type", "application/json")
 AMZ_JSON = ("Content-Type", "application/x-amz-json-1.1")
 PASS_ON_SECONDS_MAX = 30.0
 """How long another Region may take to answer: longer than the longest long poll, 20 seconds."""
@@ -67,33 +52,6 @@ GLOBAL_SERVICES = frozenset({"route53", "sts"})
 """Services without Regions: any Region's node serves them."""
 
 log = logging.getLogger("farspan.wire")
-_pack = msgspec.msgpack.Encoder().encode
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegionServices:
-    """What only a Region's node has."""
-
-    region: str
-    plane: ControlPlane
-    ingest: IngestService
-    replication: ReplicationService
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeServices:
-    """What a node serves with. `own` is None on an edge."""
-
-    node: NodeConfig
-    config: Config
-    ids: IdSource
-    access: Access
-    catalog: CatalogService
-    routing: RoutingService
-    forwarder: Forwarder
-    report: Callable[[], PeerReport]
-    status: Callable[[], Mapping[str, Any]]
-    own: RegionServices | None
 
 
 class Server:
@@ -102,14 +60,15 @@ class Server:
     def __init__(self, services: NodeServices) -> None:
         self._services = services
         self._own = services.own
+        self._pages = Pages(services)
 
     async def answer(self, request: Request) -> Response:
         """Return the response to a request."""
         call: Call | None = None
         try:
-            own_page = await self._page(request)
-            if own_page is not None:
-                return own_page
+            page = await self._pages.page(request)
+            if page is not None:
+                return page
             if request.headers.get("x-amz-target") == TARGET:
                 call = protocols.identify(request)
                 return await self._put_events(request)
@@ -125,44 +84,6 @@ class Server:
                 f"Its log tells more under request id {request_id}."
             )
             return protocols.encode_error(call, internal, request_id)
-
-    # --- the node's own pages -------------------------------------------------------------
-
-    async def _page(self, request: Request) -> Response | None:
-        path = request.path
-        if path == LIVENESS_PATH:
-            return _json({"status": "ok", "node": self._services.node.name})
-        if path == INGEST_HEALTH_PATH:
-            return await self._ingest_health()
-        if path == REPORT_PATH:
-            self._services.access.check_peer(request)
-            return Response(body=_pack(self._services.report()))
-        if path == STREAM_PATH:
-            self._services.access.check_peer(request)
-            return await self._stream(request)
-        if path == STATUS_PATH:
-            self._services.access.check_observer(request)
-            return _json(self._services.status())
-        return None
-
-    async def _ingest_health(self) -> Response:
-        if self._own is None:
-            return _json({"status": "no ingest here: this node is an edge"}, status=404)
-        try:
-            seconds = await self._own.ingest.canary()
-        except (StoreError, TimeoutError) as error:
-            reason = str(error) or "a durable append took longer than 250 ms"
-            return _json({"status": "unhealthy", "reason": reason}, status=UNAVAILABLE_STATUS)
-        return _json({"status": "ok", "append_ms": round(seconds * 1_000, 3)})
-
-    async def _stream(self, request: Request) -> Response:
-        if self._own is None:
-            raise ValidationException("This node is an edge: it has no streams.")
-        try:
-            asked = msgspec.msgpack.decode(request.body, type=StreamRequest)
-        except msgspec.MsgspecError as error:
-            raise ValidationException(f"The stream request is not valid: {error}.") from error
-        return Response(body=_pack(await self._own.replication.serve(asked)))
 
     # --- PutEvents ------------------------------------------------------------------------
 
@@ -313,7 +234,3 @@ class Server:
         if response.status == UNAVAILABLE_STATUS:
             raise RegionUnreachable(f"{node.url} answered that it cannot store events now")
         return response
-
-
-def _json(value: object, status: int = 200) -> Response:
-    return Response(status=status, headers=(JSON,), body=msgspec.json.encode(value) + b"\n")

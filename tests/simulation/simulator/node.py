@@ -320,7 +320,12 @@ class Node:
         self.pull_number = next(self.numbers)
         cursor = self.store.cursor_now(replication_cursor(STREAM, origin, origin))
         request = StreamRequest(
-            stream=STREAM, log=origin, after=cursor, limit=PULL_EVENT_COUNT, wait_seconds=0.0
+            stream=STREAM,
+            region=self.name,
+            log=origin,
+            after=cursor,
+            limit=PULL_EVENT_COUNT,
+            wait_seconds=0.0,
         )
         self.world.send(self.name, origin, Ask(self.name, self.pull_number, request))
         self.world.set_timer(self, PULL_SECONDS_MAX, Pull(self.pull_number))
@@ -331,8 +336,10 @@ class Node:
             self.store, STREAM, self.name, ask.request.after, ask.request.limit
         )
         end = self.store._stream_ends.get((STREAM, self.name), 0)
+        # Nothing is trimmed here: a stream that holds anything holds its first event.
+        reply = ship(self.name, batches, start=min(end, 1), end=end)
         self.world.checker.shipped(self, batches)
-        self.world.send(self.name, ask.sender, Answer(ask.number, ship(self.name, batches, end)))
+        self.world.send(self.name, ask.sender, Answer(ask.number, reply))
 
     def on_answer(self, answer: Answer) -> None:
         """Take over the replicas and the cursor in one commit, whenever the reply arrives."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, cast
 
 import msgspec
@@ -17,6 +18,8 @@ from farspan.model.endpoint import Endpoint
 from farspan.queues.service import QueueService
 from farspan.sealing import Sealer
 from farspan.store.memory import MemoryStore
+
+importlib.import_module("farspan.control.registry")  # registers the operations
 
 ACCOUNT = "000000000000"
 OWN = Caller(account=ACCOUNT, access_key_id="test")

@@ -420,6 +420,7 @@ def request_for(endpoint: Endpoint, after: int = 0, wait_seconds: float = 5.0) -
     """Return what the other Region asks."""
     return StreamRequest(
         stream=endpoint.endpoint_id,
+        region=WEST,
         log=f"log of {EAST}",
         after=after,
         limit=10,
@@ -514,17 +515,17 @@ async def test_asking_beyond_the_end_is_answered_at_once(pair: Pair) -> None:
         log=f"log of {EAST}", end=1
     )
     assert pair.clock.monotonic() == began_at
-    assert pair.services[EAST].shipped(ORDERS.endpoint_id) == 0
+    assert pair.services[EAST].shipped(ORDERS) == 0
 
 
 async def test_what_is_asked_beyond_is_known_to_have_arrived(pair: Pair) -> None:
     """Only what the other Region has may leave the log; after a start nothing is known."""
-    assert pair.services[EAST].shipped(ORDERS.endpoint_id) == 0
+    assert pair.services[EAST].shipped(ORDERS) == 0
     await pair.start()
     pair.put(EAST, "a", event_count=3)
     await pair.settle()
 
-    assert pair.services[EAST].shipped(ORDERS.endpoint_id) == 3
+    assert pair.services[EAST].shipped(ORDERS) == 3
     await pair.close()
 
 

@@ -91,6 +91,7 @@ def entry(resources: list[str] | None = None) -> Entry:
 def shipped(name: str, sequence: int, event_count: int = 1) -> ShippedBatch:
     """Return a batch as the eastern Region ships it."""
     return ShippedBatch(
+        event_bus=ENDPOINT.event_bus_key,
         call=call_of(name),
         sequence=sequence,
         accepted_at=1_700_000_000.0 + sequence,
@@ -238,13 +239,19 @@ def test_a_batch_is_shipped_as_it_stands() -> None:
         sequence=9,
         position=70,
     )
-    reply = ship(LOG, [batch], end=12)
+    reply = ship(LOG, [batch], start=3, end=12)
     carried = msgspec.msgpack.decode(msgspec.msgpack.encode(reply), type=StreamReply)
 
     assert carried == reply
-    assert reply.end == 12
+    assert (reply.start, reply.end) == (3, 12)
     assert reply.batches == (
-        ShippedBatch(call=batch.call, sequence=9, accepted_at=5.5, events=batch.events),
+        ShippedBatch(
+            event_bus=ENDPOINT.event_bus_key,
+            call=batch.call,
+            sequence=9,
+            accepted_at=5.5,
+            events=batch.events,
+        ),
     )
 
 

@@ -107,13 +107,6 @@ async def test_a_claim_to_be_passed_on_is_replaced(forwarder: Forwarder, peer: P
     assert f"{FORWARDED_HEADER}: someone" not in lines(peer.received[0])
 
 
-async def test_what_is_added(forwarder: Forwarder, peer: Peer) -> None:
-    """The invocation id of a client that sent none."""
-    await forwarder.forward(peer.url, request(), add={"amz-sdk-invocation-id": "i"})
-
-    assert "amz-sdk-invocation-id: i" in lines(peer.received[0])
-
-
 async def test_path_and_query_stay_as_they_were_encoded(forwarder: Forwarder, peer: Peer) -> None:
     """They are signed as they stand."""
     await forwarder.forward(peer.url, request(path="/a%2Fb%20c", query="x=%2f&y=a+b"))

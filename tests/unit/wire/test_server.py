@@ -18,7 +18,8 @@ from farspan.model.endpoint import Endpoint, EndpointState
 from farspan.wire.access import Access
 from farspan.wire.forward import FORWARDED_HEADER, INVOCATION_HEADER
 from farspan.wire.http import Request, Response
-from farspan.wire.server import NodeServices, Server
+from farspan.wire.server import Server
+from farspan.wire.services import NodeServices
 
 EAST, WEST = "us-east-1", "us-west-2"
 EDGE = NodeConfig(name="edge", url="http://edge")
@@ -52,11 +53,9 @@ class Network:
         self.replies = dict(replies)
         self.sent: list[tuple[str, Mapping[str, str]]] = []
 
-    async def forward(
-        self, url: str, request: Request, *, add: Mapping[str, str] | None = None
-    ) -> Response:
+    async def forward(self, url: str, request: Request) -> Response:
         """Keep what is sent, and reply."""
-        self.sent.append((url, {**request.headers, **(add or {})}))
+        self.sent.append((url, request.headers))
         reply = self.replies[url]
         if isinstance(reply, Exception):
             raise reply

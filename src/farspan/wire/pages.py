@@ -1,0 +1,163 @@
+"""The node's own pages: liveness, health, status, what peers ask, and reset. None of AWS's.
+
+Each is guarded in its own way: anyone may ask whether a node lives; its status takes a key; what
+peers ask takes the cluster's secret; and reset is there only where the configuration allows it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+from urllib.parse import parse_qs
+
+import msgspec
+
+from farspan import __version__
+from farspan.control.reset import reset
+from farspan.endpoints.service import RegionUnreachable
+from farspan.errors import (
+    AccessDeniedException,
+    ServiceUnavailableException,
+    ValidationException,
+)
+from farspan.replication.stream import StreamRequest
+from farspan.store.base import StoreError
+from farspan.wire.forward import FORWARDED_HEADER, UNAVAILABLE_STATUS
+from farspan.wire.http import Request, Response
+from farspan.wire.peers import REPORT_PATH, STREAM_PATH
+from farspan.wire.services import NodeServices
+
+STATUS_PATH: Final = "/_farspan/status"
+LIVENESS_PATH: Final = "/healthz"
+INGEST_HEALTH_PATH: Final = "/health/ingest"
+RESET_PATH: Final = "/-/reset"
+RESET_ALIAS_PATH: Final = "/moto-api/reset"
+"""What test suites of another local AWS tool call between tests."""
+
+HEALTH_ALIAS_PATH: Final = "/_localstack/health"
+INIT_ALIAS_PATH: Final = "/_localstack/init"
+"""What test suites of another local AWS tool ask until it is ready."""
+
+ACCOUNT: Final = re.compile(r"\d{12}")
+JSON: Final = ("Content-Type", "application/json")
+NOT_FOUND: Final = 404
+
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class Pages:
+    """Answers for the paths above."""
+
+    def __init__(self, services: NodeServices) -> None:
+        self._services = services
+        self._own = services.own
+        self._pages: Mapping[str, Callable[[Request], Awaitable[Response]]] = {
+            LIVENESS_PATH: self._liveness,
+            INGEST_HEALTH_PATH: self._ingest_health,
+            STATUS_PATH: self._status,
+            REPORT_PATH: self._report,
+            STREAM_PATH: self._stream,
+            RESET_PATH: self._reset,
+            RESET_ALIAS_PATH: self._reset,
+            HEALTH_ALIAS_PATH: self._health_alias,
+            INIT_ALIAS_PATH: self._init_alias,
+        }
+
+    async def page(self, request: Request) -> Response | None:
+        """Return the page that the request asks for, None where it asks for none.
+
+        Raises AwsError where the sender may not have it.
+        """
+        page = self._pages.get(request.path)
+        return None if page is None else await page(request)
+
+    async def _liveness(self, _request: Request) -> Response:
+        return _json({"status": "ok", "node": self._services.node.name})
+
+    async def _ingest_health(self, _request: Request) -> Response:
+        if self._own is None:
+            return _json({"status": "no ingest here: this node is an edge"}, status=NOT_FOUND)
+        try:
+            seconds = await self._own.ingest.canary()
+        except (StoreError, TimeoutError) as error:
+            reason = str(error) or "a durable append took longer than 250 ms"
+            return _json({"status": "unhealthy", "reason": reason}, status=UNAVAILABLE_STATUS)
+        return _json({"status": "ok", "append_ms": round(seconds * 1_000, 3)})
+
+    async def _status(self, request: Request) -> Response:
+        self._services.access.check_observer(request)
+        return _json(self._services.status())
+
+    async def _report(self, request: Request) -> Response:
+        self._services.access.check_peer(request)
+        return Response(body=_pack(self._services.report()))
+
+    async def _stream(self, request: Request) -> Response:
+        self._services.access.check_peer(request)
+        if self._own is None:
+            raise ValidationException("This node is an edge: it has no streams.")
+        try:
+            asked = msgspec.msgpack.decode(request.body, type=StreamRequest)
+        except msgspec.MsgspecError as error:
+            raise ValidationException(f"The stream request is not valid: {error}.") from error
+        return Response(body=_pack(await self._own.replication.serve(asked)))
+
+    # --- test suites ----------------------------------------------------------------------
+
+    async def _reset(self, request: Request) -> Response:
+        """Remove everything, or what `?account=` names, in every Region."""
+        access = self._services.access
+        if access.auth:
+            if not self._services.config.allow_reset:
+                raise AccessDeniedException(
+                    "Reset is off where signatures are verified. Set allow_reset = true in "
+                    "farspan.toml to allow it."
+                )
+            access.check_observer(request)
+        if request.method != "POST":
+            raise ValidationException("Reset takes POST.")
+        if "origin" in request.headers:
+            raise AccessDeniedException("Reset is not for web pages: call it from a program.")
+        accounts = parse_qs(request.query).get("account")
+        account = accounts[0] if accounts else None
+        if account is not None and not ACCOUNT.fullmatch(account):
+            raise ValidationException(f"`{account[:64]}` is no account: it takes 12 digits.")
+        removed: dict[str, object] = {}
+        if self._own is not None:
+            try:
+                removed[self._own.region] = await reset(self._own.plane, account)
+            except StoreError as error:
+                raise ServiceUnavailableException(
+                    f"Region {self._own.region} cannot reset now: {error}"
+                ) from error
+        if FORWARDED_HEADER not in request.headers:
+            removed |= await self._reset_others(request)
+        return _json({"status": "ok", "resources_removed": removed})
+
+    async def _reset_others(self, request: Request) -> dict[str, object]:
+        removed: dict[str, object] = {}
+        for node in self._services.config.nodes:
+            if node.region is None or node.name == self._services.node.name:
+                continue
+            try:
+                reply = await self._services.forwarder.forward(node.url, request)
+            except RegionUnreachable as error:
+                raise ServiceUnavailableException(
+                    f"Region {node.region} was not reset: {error}."
+                ) from error
+            answer = msgspec.json.decode(reply.body)
+            removed |= answer.get("resources_removed", {node.region: answer})
+        return removed
+
+    async def _health_alias(self, _request: Request) -> Response:
+        services = dict.fromkeys(("events", "sqs", "route53", "sts", "iam"), "running")
+        return _json({"services": services, "edition": "farspan", "version": __version__})
+
+    async def _init_alias(self, _request: Request) -> Response:
+        done = {"BOOT": True, "START": True, "READY": True, "SHUTDOWN": False}
+        return _json({"completed": done, "scripts": []})
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(status=status, headers=(JSON,), body=msgspec.json.encode(value) + b"\n")
