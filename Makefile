@@ -5,12 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SEED ?= 1
 
-.PHONY: all demo up test check lint types contracts unit system sim bench docs lock clean
+.PHONY: all demo up test check lint types contracts unit system sim bench bench-control docs lock clean
 
 all: check
 
 # The demo and the tests use one environment, installed from the lock file, hashes checked.
 $(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Farspan needs Python 3.11 or later; try: make PYTHON=python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -48,6 +50,9 @@ sim: $(STAMP) ## one simulated history, narrated: make sim SEED=7
 
 bench: $(STAMP) ## measures and writes bench/results/<date>-<commit>.json
 	$(BIN)/python bench/run.py $(ARGS)
+
+bench-control: $(STAMP) ## the control plane: calls with many rules, start-up, memory per rule
+	$(BIN)/python bench/control.py $(ARGS)
 
 docs: $(STAMP) ## renew the generated parts of docs/
 	$(BIN)/python docs/render.py
