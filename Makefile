@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SEED ?= 1
 
-.PHONY: all demo up test check lint types contracts unit system sim bench bench-control docs lock clean
+.PHONY: all demo up test check lint types contracts unit system sim bench bench-control oracle docs lock clean
 
 all: check
 
@@ -53,6 +53,9 @@ bench: $(STAMP) ## measures and writes bench/results/<date>-<commit>.json
 
 bench-control: $(STAMP) ## the control plane: calls with many rules, start-up, memory per rule
 	$(BIN)/python bench/control.py $(ARGS)
+
+oracle: ## the independent IAM evaluator of tests/differential (needs node; AGPL, never shipped)
+	npm ci --prefix tests/differential/policy --ignore-scripts --no-audit --no-fund
 
 docs: $(STAMP) ## renew the generated parts of docs/
 	$(BIN)/python docs/render.py

@@ -37,6 +37,7 @@ from farspan.model.arn import parse_arn
 from farspan.model.connection import Connection
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, Vote
+from farspan.model.role import Role
 from farspan.model.rule import Rule
 from farspan.queues.service import QueueService
 from farspan.replication.service import ReplicationService
@@ -81,6 +82,14 @@ class World:
     def health_checks(self) -> dict[str, HealthCheck]:
         """Return every health check that the node knows."""
         return self._catalog.health_checks()
+
+    def roles(self) -> dict[str, Role]:
+        """Return every role that the node knows."""
+        return self._catalog.roles()
+
+    def role(self, account: str, name: str) -> Role | None:
+        """Return a role of any Region, or None."""
+        return self._catalog.role(account, name)
 
     def votes_on(self, health_check_id: str) -> list[Vote]:
         """Return the fresh votes on a health check."""
@@ -176,7 +185,7 @@ class Node:
             store,
             self._clock,
             self._ids,
-            lambda account, bus: resources.event_bus(account, bus) is not None,
+            resources.event_bus,
         )
         delivery = DeliveryService(
             store,
@@ -204,6 +213,8 @@ class Node:
             url=self._public_url(),
             started_at=self._clock.now(),
             sealer=self._sealer(resources),
+            ingest=ingest,
+            quotas=self.config.quotas,
         )
 
         def on_resource(resource: Resource, exists: bool) -> None:

@@ -24,6 +24,8 @@ REGION_NAME = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
 """The form of AWS's Region names: `us-east-1`, `eu-central-1`, `us-gov-west-1`."""
 NODE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 """A node's name names its directory as well."""
+USER_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
+"""The form of IAM's user names."""
 SWITCH = {"on": True, "off": False}
 
 
@@ -36,11 +38,31 @@ class ConfigError(Exception):
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An access key, its secret, and the account whose key it is."""
+    """An access key, its secret, and the account and user whose key it is.
+
+    `policy` is an identity policy as JSON, `policy_file` a file of one beside the configuration.
+    Without either, the key may do everything in its account.
+    """
 
     access_key_id: str = "test"
     secret_access_key: str = "test"  # noqa: S105 - the documented default of local AWS tools
     account_id: str = DEFAULT_ACCOUNT
+    user_name: str | None = None
+    policy: str | None = None
+    policy_file: str | None = None
+
+    @property
+    def named_user(self) -> str | None:
+        """The user whose key it is, None for the account's root, which no policy bounds."""
+        return self.user_name or (self.access_key_id if self.policy is not None else None)
+
+    def __repr__(self) -> str:
+        """Return whose key it is, without the secret."""
+        return f"Credential({self.access_key_id!r}, account_id={self.account_id!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, str]]:
+        """Return the same for rich, which msgspec would show everything."""
+        return [("access_key_id", self.access_key_id), ("account_id", self.account_id)]
 
 
 class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,6 +85,30 @@ class StoreConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     retention_hours: float = 24.0
 
 
+class IamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether a role given to a rule, target or endpoint must let EventBridge assume it."""
+
+    enforce: bool = False
+
+
+class QuotaConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many resources there may be, in one account and Region unless the name says otherwise.
+
+    The defaults are EventBridge's. It names no figure for archives and partner event sources:
+    those are our choice. `replays` counts those under way.
+    """
+
+    event_buses: int = 100
+    rules_per_bus: int = 300
+    targets_per_rule: int = 5
+    endpoints: int = 100
+    archives: int = 500
+    replays: int = 10
+    connections: int = 3_000
+    api_destinations: int = 3_000
+    partner_event_sources: int = 1_000
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything a node has to know before it starts.
 
@@ -77,6 +123,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allow_reset: bool = False
     health: HealthConfig = HealthConfig()
     store: StoreConfig = StoreConfig()
+    quotas: QuotaConfig = QuotaConfig()
+    iam: IamConfig = IamConfig()
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -111,6 +159,7 @@ def load_config(path: Path, environment: Mapping[str, str] = os.environ) -> Conf
         raise ConfigError(f"{path} is not valid TOML: {error}.") from error
     try:
         config = _override(msgspec.convert(settings, Config), environment)
+        config = _with_policies(config, path)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}.") from error
     _check(config, path)
@@ -135,16 +184,57 @@ def _override(config: Config, environment: Mapping[str, str]) -> Config:
     return config
 
 
-def _check(config: Config, path: Path) -> None:
-    for node in config.nodes:
-        _check_node(node, config, path)
+def _with_policies(config: Config, path: Path) -> Config:
+    """Return the configuration with the texts of its policy files."""
+    credentials = tuple(_with_policy(credential, path) for credential in config.credentials)
+    return msgspec.structs.replace(config, credentials=credentials)
+
+
+def _with_policy(credential: Credential, path: Path) -> Credential:
+    if credential.policy_file is None:
+        return credential
+    key = credential.access_key_id
+    if credential.policy is not None:
+        raise ConfigError(f"{path}: key {key} has a policy and a policy_file. Remove one of them.")
+    place = path.parent / credential.policy_file
+    try:
+        text = place.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"{path}: policy_file {place} of key {key} cannot be read: {reason}."
+        ) from error
+    return msgspec.structs.replace(credential, policy=text, policy_file=None)
+
+
+def _check_credentials(config: Config, path: Path) -> None:
+    if not config.credentials:
+        raise ConfigError(f"{path}: there has to be one of [[credentials]] at least.")
+    known: set[str] = set()
     for credential in config.credentials:
         if not re.fullmatch(r"[0-9]{12}", credential.account_id):
             raise ConfigError(f"{path}: account_id `{credential.account_id}` must have 12 digits.")
+        if credential.access_key_id in known:
+            raise ConfigError(f"{path}: access key `{credential.access_key_id}` is there twice.")
+        known.add(credential.access_key_id)
+        user = credential.user_name
+        if user is not None and not USER_NAME.fullmatch(user):
+            raise ConfigError(
+                f"{path}: user_name `{user}` may have letters, digits and `_+=,.@-`, 64 at most."
+            )
+
+
+def _check(config: Config, path: Path) -> None:
+    for node in config.nodes:
+        _check_node(node, config, path)
+    _check_credentials(config, path)
     if not 0 < config.health.time_scale < math.inf:
         raise ConfigError(f"{path}: health.time_scale must be a number above 0.")
     if not 0 <= config.store.retention_hours < math.inf:
         raise ConfigError(f"{path}: store.retention_hours must be a number of 0 or more.")
+    for name, quota in msgspec.structs.asdict(config.quotas).items():
+        if quota < 0:
+            raise ConfigError(f"{path}: quotas.{name} must be a number of 0 or more.")
     if len(config.nodes) > 1 and not config.cluster_secret:
         raise ConfigError(
             f"{path}: several nodes need a cluster_secret, the same in each node's file."
@@ -177,6 +267,17 @@ def _quote(text: str) -> str:
     return msgspec.json.encode(text).decode().replace("\x7f", "\\u007f")
 
 
+def _rendered_quotas(quotas: QuotaConfig) -> list[str]:
+    """Return the section of the quotas that differ from the defaults, nothing where none does."""
+    defaults = msgspec.structs.asdict(QuotaConfig())
+    changed = [
+        f"{name} = {quota}"
+        for name, quota in msgspec.structs.asdict(quotas).items()
+        if quota != defaults[name]
+    ]
+    return ["", "[quotas]", *changed] if changed else []
+
+
 def render_config(config: Config) -> str:
     """Return the configuration as the TOML that `load_config` reads."""
     lines = [
@@ -190,6 +291,10 @@ def render_config(config: Config) -> str:
         "",
         "[store]",
         f"retention_hours = {config.store.retention_hours}",
+        "",
+        "[iam]",
+        f"enforce = {str(config.iam.enforce).lower()}",
+        *_rendered_quotas(config.quotas),
     ]
     for node in config.nodes:
         lines += ["", "[[nodes]]", f"name = {_quote(node.name)}", f"url = {_quote(node.url)}"]
@@ -203,4 +308,8 @@ def render_config(config: Config) -> str:
             f"secret_access_key = {_quote(credential.secret_access_key)}",
             f"account_id = {_quote(credential.account_id)}",
         ]
+        for name in ("user_name", "policy", "policy_file"):
+            text = getattr(credential, name)
+            if text is not None:
+                lines.append(f"{name} = {_quote(text)}")
     return "\n".join(lines) + "\n"

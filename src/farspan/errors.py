@@ -131,6 +131,10 @@ class IllegalStatusException(AwsError):
     """The resource is in a state in which the operation is not possible."""
 
 
+class InvalidStateException(AwsError):
+    """The partner event source is in a state in which the operation is not possible."""
+
+
 class PolicyLengthExceededException(AwsError):
     """The event bus's policy is longer than the quota allows."""
 
@@ -202,6 +206,39 @@ class PurgeQueueInProgress(AwsError):
 
 class UnsupportedOperation(AwsError):
     """SQS has this, Farspan does not have it yet."""
+
+
+# --- iam, and roles in sts -------------------------------------------------------------------
+
+
+class NoSuchEntityException(AwsError):
+    """The named role or policy does not exist."""
+
+    status = 404
+
+
+class EntityAlreadyExistsException(AwsError):
+    """The account has a role of that name."""
+
+    status = 409
+
+
+class DeleteConflictException(AwsError):
+    """The role still has policies."""
+
+    status = 409
+
+
+class MalformedPolicyDocumentException(AwsError):
+    """The policy is not one, or not one for this place."""
+
+
+class InvalidInputException(AwsError):
+    """A parameter is not one that IAM takes."""
+
+
+class PackedPolicyTooLargeException(AwsError):
+    """The session's policies are too long together."""
 
 
 # --- route53 ---------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ import pytest
 
 from farspan.model.event import CallId, EventBatch
 from farspan.store.base import (
+    READ_BYTES_MAX,
+    TRIM_BATCH_COUNT,
     AckTimer,
     Append,
     Appended,
@@ -233,6 +235,30 @@ async def test_a_read_stops_once_it_has_enough(store: Store, limit: int, count: 
     assert len(await store.read_stream(STREAM, HERE, 0, limit)) == count
 
 
+async def test_a_read_stops_once_it_has_enough_bytes(store: Store) -> None:
+    """A read ends with the batch that reaches the limit in bytes, whatever the limit in events."""
+    quarter = b"x" * (READ_BYTES_MAX // 4)
+    await store.commit(
+        [append(n, events=(quarter, quarter[1:]), stream=STREAM) for n in range(1, 6)]
+    )
+    counts = []
+    for after in (0, 6, 8):
+        log = await store.read_log(BUS, after, 1_000)
+        stream = await store.read_stream(STREAM, HERE, after, 1_000)
+        counts.append((len(log), len(stream)))
+
+    assert counts == [(3, 3), (2, 2), (1, 1)]
+
+
+async def test_a_read_gives_a_batch_however_large(store: Store) -> None:
+    """A batch beyond the limit in bytes is read alone: nothing is too large to be got past."""
+    huge = b"x" * (READ_BYTES_MAX + 1)
+    await store.commit([append(1, events=(huge,)), append(2)])
+
+    assert await numbers(store) == [1]
+    assert await numbers(store, after=1) == [2]
+
+
 async def test_buses_are_read_apart(store: Store) -> None:
     """A read of one bus never gives a batch of another."""
     await store.commit([append(n, event_bus=(BUS, OTHER_BUS)[n % 2]) for n in range(1, 7)])
@@ -273,6 +299,31 @@ async def test_a_trim_takes_whole_batches(store: Store, before: int, kept: list[
 
     assert await numbers(store) == kept
     assert await numbers(store, OTHER_BUS) == [9]
+
+
+async def test_a_trim_removes_so_many_batches_at_a_time(store: Store) -> None:
+    """The oldest go first, and the result tells whether there may be more."""
+    await store.commit([append(n) for n in range(1, TRIM_BATCH_COUNT + 8)])
+    trim = Trim(BUS, TRIM_BATCH_COUNT + 6)
+
+    first, left = await only(store, trim), await numbers(store, limit=1)
+    rest = [await only(store, trim) for _ in range(2)]
+
+    assert (first, left) == (TRIM_BATCH_COUNT, [TRIM_BATCH_COUNT + 1])
+    assert rest == [5, 0]
+    assert await numbers(store) == [TRIM_BATCH_COUNT + 6, TRIM_BATCH_COUNT + 7]
+
+
+@pytest.mark.parametrize(("before", "start"), [(0, 1), (3, 1), (4, 4), (5, 4), (99, 0)])
+async def test_a_stream_starts_with_what_it_still_holds(
+    store: Store, before: int, start: int
+) -> None:
+    """A trim takes a stream's first events away; one that holds nothing starts at 0."""
+    await store.commit([append(1, 3, stream=STREAM), append(2), append(3, 2, stream=STREAM)])
+    await store.commit([Trim(BUS, before)])
+
+    assert await store.stream_start(STREAM, HERE) == start
+    assert await store.stream_start(STREAM, THERE) == 0
 
 
 async def test_numbers_are_never_given_out_twice(store: Store) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 import pytest
 
@@ -12,7 +14,7 @@ from farspan.model.endpoint import Endpoint, ReplicationState
 from farspan.model.event import CallId, EventBatch
 from farspan.model.rule import Rule
 from farspan.retention import Retention
-from farspan.store.base import Append, MoveCursor
+from farspan.store.base import TRIM_BATCH_COUNT, Append, MoveCursor
 from farspan.store.memory import MemoryStore
 
 ACCOUNT = "000000000000"
@@ -39,6 +41,7 @@ class World:
         self.resources = Resources(HERE, self.store)
         self.endpoints: list[Endpoint] = []
         self.shipped = 0
+        self.calls = itertools.count(1)
         self.retention = Retention(
             store=self.store,
             resources=self.resources,
@@ -57,7 +60,7 @@ class World:
     ) -> None:
         """Put a batch of each age."""
         for age in ages:
-            number = await self.store.log_end(bus) + 1
+            number = next(self.calls)
             await self.store.commit(
                 [
                     Append(
@@ -170,6 +173,37 @@ async def test_other_endpoints_hold_nothing_back(world: World, endpoint: Endpoin
     world.endpoints = [endpoint]
 
     assert await world.kept() == []
+
+
+async def test_a_former_buss_events_wait_to_be_shipped(world: World) -> None:
+    """After the endpoint changed its bus, the one that has its unshipped events keeps them."""
+    await world.put(300, 300, stream=ENDPOINT.endpoint_id)
+    world.endpoints = [msgspec.structs.replace(ENDPOINT, event_bus_name="x")]
+    kept = []
+    for world.shipped in (0, 1, 2):
+        kept.append(await world.kept())
+
+    assert kept == [[1, 2], [2], []]
+
+
+async def test_a_new_buss_events_wait_for_the_former_ones(world: World) -> None:
+    """What follows in the stream on the endpoint's new bus is not shipped either."""
+    new = f"{ACCOUNT}/x"
+    await world.put(300, 300, stream=ENDPOINT.endpoint_id)
+    await world.put(300, bus=new, stream=ENDPOINT.endpoint_id)
+    world.endpoints = [msgspec.structs.replace(ENDPOINT, event_bus_name="x")]
+    kept = []
+    for world.shipped in (1, 2, 3):
+        kept.append(await world.kept(new))
+
+    assert kept == [[1], [1], []]
+
+
+async def test_a_long_log_is_trimmed_in_one_look(world: World) -> None:
+    """However many batches may go, they go in commits of a bounded size, and all of them go."""
+    await world.put(*[300] * (2 * TRIM_BATCH_COUNT + 1), 50)
+
+    assert await world.kept() == [2 * TRIM_BATCH_COUNT + 2]
 
 
 async def test_replicas_are_not_shipped_again(world: World) -> None:

@@ -1,4 +1,4 @@
-"""What every node knows of the other Regions: their endpoints and health checks, and how old.
+"""What every node knows of the other Regions: endpoints, health checks, roles, and how old.
 
 Each Region owns its catalog and numbers its versions. A node takes over a newer version whole,
 never an older one, and never one that would leave an endpoint without its two Regions: a bad
@@ -13,6 +13,7 @@ import msgspec
 
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, Vote
+from farspan.model.role import Role
 
 
 class OwnedCatalog(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +23,7 @@ class OwnedCatalog(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     endpoints: tuple[Endpoint, ...] = ()
     health_checks: tuple[HealthCheck, ...] = ()
+    roles: tuple[Role, ...] = ()
 
 
 class PeerReport(msgspec.Struct, frozen=True, kw_only=True):

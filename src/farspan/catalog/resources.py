@@ -19,8 +19,10 @@ from farspan.model.archive import Archive, Replay
 from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
 from farspan.model.connection import Connection
 from farspan.model.endpoint import Endpoint
+from farspan.model.event_source import EventSource
 from farspan.model.health_check import HealthCheck
 from farspan.model.queue import Queue
+from farspan.model.role import Role
 from farspan.model.rule import Rule
 from farspan.store.base import Change, DeleteDocument, PutDocument, Result, Store
 
@@ -53,10 +55,12 @@ KINDS: tuple[type[Resource], ...] = (
     Replay,
     Connection,
     ApiDestination,
+    EventSource,
+    Role,
 )
 """Every kind of resource. A new one is a Struct in `model` and an entry here."""
 
-FEDERATED = (Endpoint, HealthCheck)
+FEDERATED = (Endpoint, HealthCheck, Role)
 """The kinds that every node has to know, and that therefore count in the catalog's version."""
 
 LAST_CHARACTER = "\U0010ffff"
@@ -137,6 +141,7 @@ class Resources:
         self.queues = self.table(Queue)
         self.endpoints = self.table(Endpoint)
         self.health_checks = self.table(HealthCheck)
+        self.roles = self.table(Role)
         self._store = store
         self._listeners: list[ResourceListener] = []
 
@@ -149,6 +154,7 @@ class Resources:
         Raises WrongRegion where the store belongs to another Region.
         """
         documents = {d.key: d.value for d in await self._store.documents("")}
+        region = _Region(name=self.region, created_at=now)
         if REGION_DOCUMENT in documents:
             region = msgspec.json.decode(documents[REGION_DOCUMENT], type=_Region)
             if region.name != self.region:
@@ -157,7 +163,7 @@ class Resources:
                     f"Start it with --region {region.name}, or choose another --data."
                 )
         if REGION_DOCUMENT not in documents or (log_id and not region.log_id):
-            region = _Region(name=self.region, created_at=now, log_id=log_id)
+            region = msgspec.structs.replace(region, log_id=log_id)
             await self._store.commit([PutDocument(REGION_DOCUMENT, msgspec.json.encode(region))])
         self.created_at = region.created_at
         self.log_id = region.log_id
@@ -234,7 +240,9 @@ class Resources:
 
     def rules_of(self, account: str, event_bus_name: str) -> list[Rule]:
         """Return a bus's rules by name."""
-        return self.rules.starting_with(f"{account}/{event_bus_name}/")
+        found = self.rules.starting_with(f"{account}/{event_bus_name}/")
+        # One partner bus's name may go on where another's ends.
+        return [rule for rule in found if rule.event_bus_name == event_bus_name]
 
     def all(self) -> list[Resource]:
         """Return every resource of every kind."""
@@ -277,6 +285,7 @@ class Resources:
             version=self.version,
             endpoints=tuple(self.endpoints.values()),
             health_checks=tuple(self.health_checks.values()),
+            roles=tuple(self.roles.values()),
         )
 
 

@@ -20,6 +20,7 @@ from farspan.clock import Clock
 from farspan.config import NodeConfig
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck
+from farspan.model.role import Role, role_key
 
 PULL_SECONDS = 0.5
 REPORT_SECONDS_MAX = 0.5
@@ -69,11 +70,12 @@ class CatalogService:
         self._heard: list[Callable[[PeerReport], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._endpoints: dict[str, Endpoint] = {}
+        self._roles: dict[str, Role] = {}
         self._load_copy()
         self.refresh()
 
     def on_change(self, listener: Callable[[], None]) -> None:
-        """Call `listener` when an endpoint or health check came, changed or went."""
+        """Call `listener` when an endpoint, health check or role came, changed or went."""
         self._changed.append(listener)
 
     def on_report(self, listener: Callable[[PeerReport], None]) -> None:
@@ -93,6 +95,15 @@ class CatalogService:
             endpoint.endpoint_id: endpoint
             for catalog in self._catalogs.values()
             for endpoint in catalog.endpoints
+        }
+        # Two Regions may make a role of one name before they hear of each other: the first stands.
+        self._roles = {
+            role.key: role
+            for role in sorted(
+                (role for catalog in self._catalogs.values() for role in catalog.roles),
+                key=lambda role: (role.creation_time, role.role_id),
+                reverse=True,
+            )
         }
         for listener in self._changed:
             listener()
@@ -195,6 +206,15 @@ class CatalogService:
             if any(check.id == health_check_id for check in catalog.health_checks):
                 return catalog.region
         return None
+
+    def role(self, account: str, name: str) -> Role | None:
+        """Return a role of any Region, or None."""
+        role = self._roles.get(role_key(account, name))
+        return role if role is not None and role.name == name else None
+
+    def roles(self) -> dict[str, Role]:
+        """Return every role that the node knows, by key."""
+        return self._roles
 
     def report_of(self, region: str) -> PeerReport | None:
         """Return the fresh report of a Region's node, None where there is none."""

@@ -25,10 +25,6 @@ from farspan.model.api_destination import (
 )
 from farspan.model.connection import is_https_url
 
-API_DESTINATIONS_MAX = 3_000
-"""API destinations in one account and Region (EventBridge quota)."""
-
-
 @operation("events", "CreateApiDestination", changes_resources=True)
 async def create_api_destination(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Create an API destination that uses a connection of the caller's."""
@@ -38,7 +34,7 @@ async def create_api_destination(plane: ControlPlane, caller: Caller, params: Pa
     destinations = plane.resources.table(ApiDestination)
     if f"{caller.account}/{name}" in destinations:
         raise ResourceAlreadyExistsException(f"An api-destination '{name}' already exists.")
-    if len(destinations.starting_with(f"{caller.account}/")) >= API_DESTINATIONS_MAX:
+    if len(destinations.starting_with(f"{caller.account}/")) >= plane.quotas.api_destinations:
         raise LimitExceededException("The requested resource exceeds the maximum number allowed.")
     now = plane.clock.now()
     rate = params.get("InvocationRateLimitPerSecond")

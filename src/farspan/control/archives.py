@@ -41,7 +41,7 @@ async def create_archive(plane: ControlPlane, caller: Caller, params: Params) ->
     if params.get("EventPattern"):
         compile_pattern(params["EventPattern"])
     archives = plane.resources.table(Archive)
-    if len(archives.starting_with(f"{caller.account}/")) >= ARCHIVES_MAX:
+    if len(archives.starting_with(f"{caller.account}/")) >= plane.quotas.archives:
         raise LimitExceededException("The requested resource exceeds the maximum number allowed.")
     now = plane.clock.now()
     archive = Archive(

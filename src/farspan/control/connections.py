@@ -94,7 +94,7 @@ async def create_connection(plane: ControlPlane, caller: Caller, params: Params)
     connections = plane.resources.table(Connection)
     if f"{caller.account}/{name}" in connections:
         raise ResourceAlreadyExistsException(f"Connection {name} already exists.")
-    if len(connections.starting_with(f"{caller.account}/")) >= CONNECTIONS_MAX:
+    if len(connections.starting_with(f"{caller.account}/")) >= plane.quotas.connections:
         raise LimitExceededException("The requested resource exceeds the maximum number allowed.")
     now = plane.clock.now()
     blank = Connection(

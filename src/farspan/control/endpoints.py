@@ -45,7 +45,7 @@ async def create_endpoint(plane: ControlPlane, caller: Caller, params: Params) -
     name = params["Name"]
     if f"{caller.account}/{name}" in plane.resources.endpoints:
         raise ResourceAlreadyExistsException(f"Endpoint {name} already exists.")
-    if len(plane.resources.endpoints.starting_with(f"{caller.account}/")) >= ENDPOINTS_MAX:
+    if len(plane.resources.endpoints.starting_with(f"{caller.account}/")) >= plane.quotas.endpoints:
         raise LimitExceededException("The requested resource exceeds the maximum number allowed.")
     now = plane.clock.now()
     blank = Endpoint(

@@ -14,11 +14,16 @@ from typing import Any, Protocol
 
 from farspan.catalog.federation import PeerReport
 from farspan.catalog.resources import Resources
-from farspan.clock import Clock, IdSource
+from farspan.clock import Clock, IdSource, SystemIds
+from farspan.control.grants import Grants
+from farspan.config import QuotaConfig
+from farspan.ingest.service import IngestService
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, Vote
+from farspan.model.role import Role
 from farspan.queues.service import QueueService
 from farspan.sealing import Sealer
+from farspan.sessions import SessionTokens
 
 Params = Mapping[str, Any]
 Output = dict[str, Any]
@@ -26,15 +31,24 @@ Output = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: the account that the access key belongs to."""
+    """Who calls: the account that the access key belongs to, and who it is in that account.
+
+    `principal` is the ARN of a user or of a role's session; without one it is the account's root.
+    `grants` bound what it may do, None by nothing. `role_arn` is the role whose session it is.
+    """
 
     account: str
     access_key_id: str
+    principal: str | None = None
+    user_id: str | None = None
+    grants: Grants | None = None
+    role_arn: str | None = None
+    is_session: bool = False
 
     @property
     def arn(self) -> str:
         """The caller's ARN."""
-        return f"arn:aws:iam::{self.account}:root"
+        return self.principal or f"arn:aws:iam::{self.account}:root"
 
 
 class World(Protocol):
@@ -45,6 +59,12 @@ class World(Protocol):
 
     def health_checks(self) -> dict[str, HealthCheck]:
         """Return every health check that the node knows, of all Regions, by id."""
+
+    def roles(self) -> dict[str, Role]:
+        """Return every role that the node knows, of all Regions, by key."""
+
+    def role(self, account: str, name: str) -> Role | None:
+        """Return a role of any Region, or None."""
 
     def votes_on(self, health_check_id: str) -> list[Vote]:
         """Return the fresh votes on a health check, one for each observer."""
@@ -58,7 +78,11 @@ class World(Protocol):
 
 @dataclass(slots=True)
 class ControlPlane:
-    """One Region's control plane."""
+    """One Region's control plane.
+
+    `enforces_roles`: a role that is given to a rule, target or endpoint has to let EventBridge
+    assume it.
+    """
 
     region: str
     regions: tuple[str, ...]
@@ -69,7 +93,11 @@ class ControlPlane:
     ids: IdSource
     url: str
     sealer: Sealer
+    ingest: IngestService
+    quotas: QuotaConfig = QuotaConfig()
     started_at: float = 0.0
+    sessions: SessionTokens = field(default_factory=lambda: SessionTokens("", SystemIds().token))
+    enforces_roles: bool = False
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

@@ -8,11 +8,15 @@ from farspan.control import (
     connections,
     endpoints,
     event_buses,
+    event_sources,
     health_checks,
     identity,
+    partner_event_sources,
+    permissions,
     queues,
     replays,
     rules,
+    tags,
     targets,
 )
 from farspan.control.plane import OPERATIONS
@@ -23,11 +27,15 @@ MODULES = (
     connections,
     endpoints,
     event_buses,
+    event_sources,
     health_checks,
     identity,
+    partner_event_sources,
+    permissions,
     queues,
     replays,
     rules,
+    tags,
     targets,
 )
 

@@ -55,7 +55,7 @@ async def start_replay(plane: ControlPlane, caller: Caller, params: Params) -> O
     if f"{caller.account}/{name}" in plane.resources.table(Replay):
         raise ResourceAlreadyExistsException(f"Replay {name} already exists.")
     replays = plane.resources.table(Replay).starting_with(f"{caller.account}/")
-    if sum(replay.state in ACTIVE_REPLAY_STATES for replay in replays) >= ACTIVE_REPLAYS_MAX:
+    if sum(replay.state in ACTIVE_REPLAY_STATES for replay in replays) >= plane.quotas.replays:
         raise LimitExceededException("The requested resource exceeds the maximum number allowed.")
     now = plane.clock.now()
     replay = Replay(

@@ -1,4 +1,7 @@
-"""Rules: PutRule, DescribeRule, ListRules, DeleteRule, TestEventPattern.
+"""Rules: Put, Describe, List, Enable, Disable, DeleteRule, ListRuleNamesByTarget.
+
+Beside them TestEventPattern. What a rule of another account's bus may be asked is the affair of
+that bus's policy (`naming.permitted_event_bus`).
 
 The rules that replicate a global endpoint's events are shown here as AWS shows them. They follow
 from the endpoint, in both Regions, and are changed through it alone. Those that feed archives
@@ -10,7 +13,7 @@ from __future__ import annotations
 import msgspec
 
 from farspan.control.archives import archive_behind, archives_of
-from farspan.control.naming import existing_event_bus, refuse_members
+from farspan.control.naming import permitted_event_bus, refuse_members
 from farspan.control.paging import page
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
 from farspan.delivery.service import delivery_cursor
@@ -20,15 +23,14 @@ from farspan.errors import (
     ResourceNotFoundException,
     ValidationException,
 )
+from farspan.ingest.schedule import parse_schedule
 from farspan.model.archive import archive_rule
 from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
 from farspan.model.endpoint import managed_rule
 from farspan.model.rule import Rule, RuleState
+from farspan.model.tags import with_tags
 from farspan.pattern import compile_pattern
 from farspan.store.base import Change, MoveCursor
-
-RULES_MAX = 300
-"""Rules on one bus (EventBridge quota)."""
 
 EVENT_MEMBERS = ("id", "account", "source", "time", "region", "detail-type")
 """What an event must have for TestEventPattern."""
@@ -37,35 +39,33 @@ EVENT_MEMBERS = ("id", "account", "source", "time", "region", "detail-type")
 @operation("events", "PutRule", changes_resources=True)
 async def put_rule(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Create a rule, or replace all of it but its targets."""
-    bus = existing_event_bus(plane, caller, params.get("EventBusName"), "PutRule")
     name = params["Name"]
+    bus = permitted_event_bus(plane, caller, params.get("EventBusName"), "PutRule", rule=name)
     if managed_on(plane, bus, name):
         raise ManagedRuleException(f"{name} is a managed rule.")
     if not params.get("EventPattern") and not params.get("ScheduleExpression"):
         raise ValidationException(
             "Parameter(s) EventPattern or ScheduleExpression must be specified."
         )
-    if params.get("ScheduleExpression") and bus.name != DEFAULT_BUS_NAME:
-        raise ValidationException("ScheduleExpression is supported only on the default event bus.")
-    refuse_members(params, "ScheduleExpression", "Tags")
+    state = RuleState(params.get("State") or RuleState.ENABLED)
+    _check_schedule(params, bus, state)
     compile_pattern(params["EventPattern"])
-    state = params.get("State") or RuleState.ENABLED
-    if state not in tuple(RuleState):
-        refuse_members({f"State {state}": True}, f"State {state}")
-    former = plane.resources.rule(caller.account, bus.name, name)
-    others = plane.resources.rules_of(caller.account, bus.name)
-    if former is None and len(others) >= RULES_MAX:
+    former = plane.resources.rule(bus.account, bus.name, name)
+    others = plane.resources.rules_of(bus.account, bus.name)
+    if former is None and len(others) >= plane.quotas.rules_per_bus:
         raise LimitExceededException("The requested resource exceeds the maximum number allowed.")
     rule = Rule(
         region=plane.region,
-        account=caller.account,
+        account=bus.account,
         event_bus_name=bus.name,
         name=name,
         event_pattern=params["EventPattern"],
-        state=RuleState(state),
+        state=state,
         description=params.get("Description"),
         role_arn=params.get("RoleArn"),
+        created_by=former.creator_account if former else caller.account,
         targets=former.targets if former else {},
+        tags=former.tags if former else with_tags({}, params.get("Tags") or ()),
     )
     also: tuple[Change, ...] = ()
     if not others:
@@ -79,34 +79,74 @@ async def put_rule(plane: ControlPlane, caller: Caller, params: Params) -> Outpu
 @operation("events", "DescribeRule")
 async def describe_rule(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Return one rule."""
-    bus = existing_event_bus(plane, caller, params.get("EventBusName"), "DescribeRule")
-    rule = existing_rule(plane, bus, params["Name"])
-    return {**_shown(rule), "CreatedBy": rule.account}
+    name = params["Name"]
+    bus = permitted_event_bus(plane, caller, params.get("EventBusName"), "DescribeRule", rule=name)
+    rule = existing_rule(plane, bus, name)
+    return {**_shown(rule), "CreatedBy": rule.creator_account}
 
 
 @operation("events", "ListRules")
 async def list_rules(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Return a bus's rules by name, managed ones among them."""
-    bus = existing_event_bus(plane, caller, params.get("EventBusName"), "ListRules")
+    bus = permitted_event_bus(plane, caller, params.get("EventBusName"), "ListRules")
     prefix = params.get("NamePrefix") or ""
     shown, token = page(
         [rule for rule in rules_on(plane, bus) if rule.name.startswith(prefix)],
         lambda rule: rule.name,
-        filter_text=f"ListRules/{bus.name}/{prefix}",
+        filter_text=f"ListRules/{bus.arn}/{prefix}",
         token=params.get("NextToken"),
         limit=params.get("Limit"),
     )
     return {"Rules": [_shown(rule) for rule in shown], "NextToken": token}
 
 
+@operation("events", "ListRuleNamesByTarget")
+async def list_rule_names_by_target(plane: ControlPlane, caller: Caller, params: Params) -> Output:
+    """Return the names of a bus's rules that have a target of that ARN, managed ones among them."""
+    bus = permitted_event_bus(plane, caller, params.get("EventBusName"), "ListRuleNamesByTarget")
+    target_arn = params["TargetArn"]
+    shown, token = page(
+        [
+            rule
+            for rule in rules_on(plane, bus)
+            if any(target.arn == target_arn for target in rule.targets.values())
+        ],
+        lambda rule: rule.name,
+        filter_text=f"ListRuleNamesByTarget/{bus.arn}/{target_arn}",
+        token=params.get("NextToken"),
+        limit=params.get("Limit"),
+    )
+    return {"RuleNames": [rule.name for rule in shown], "NextToken": token}
+
+
+@operation("events", "EnableRule", changes_resources=True)
+async def enable_rule(plane: ControlPlane, caller: Caller, params: Params) -> Output:
+    """Let a rule match again. One that does, in whichever state, stays as it is."""
+    rule = _stated(plane, caller, params, "EnableRule")
+    if rule.state is RuleState.DISABLED:
+        enabled = msgspec.structs.replace(rule, state=RuleState.ENABLED)
+        await plane.resources.save(enabled, now=plane.clock.now())
+    return {}
+
+
+@operation("events", "DisableRule", changes_resources=True)
+async def disable_rule(plane: ControlPlane, caller: Caller, params: Params) -> Output:
+    """Let a rule match nothing until it is enabled again."""
+    rule = _stated(plane, caller, params, "DisableRule")
+    if rule.state is not RuleState.DISABLED:
+        disabled = msgspec.structs.replace(rule, state=RuleState.DISABLED)
+        await plane.resources.save(disabled, now=plane.clock.now())
+    return {}
+
+
 @operation("events", "DeleteRule", changes_resources=True)
 async def delete_rule(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Delete a rule that has no targets. One that does not exist is deleted already."""
-    bus = existing_event_bus(plane, caller, params.get("EventBusName"), "DeleteRule")
     name = params["Name"]
+    bus = permitted_event_bus(plane, caller, params.get("EventBusName"), "DeleteRule", rule=name)
     refuse_managed(plane, bus, name, force=bool(params.get("Force")))
     archive = archive_behind(plane, bus, name)
-    own = plane.resources.rule(caller.account, bus.name, name)
+    own = plane.resources.rule(bus.account, bus.name, name)
     rule = own if archive is None else archive_rule(archive)
     if rule is None:
         return {}
@@ -182,6 +222,31 @@ def refuse_managed(plane: ControlPlane, bus: EventBus, name: str, *, force: bool
         f"{name} is a managed rule. It goes when its endpoint is deleted, or updated with "
         "ReplicationConfig State DISABLED."
     )
+
+
+def _check_schedule(params: Params, bus: EventBus, state: RuleState) -> None:
+    """Refuse schedules, a wrong one in AWS's words. That none fires yet is said by name."""
+    if not params.get("ScheduleExpression"):
+        return
+    if bus.name != DEFAULT_BUS_NAME:
+        raise ValidationException("ScheduleExpression is supported only on the default event bus.")
+    parse_schedule(params["ScheduleExpression"])
+    if state is RuleState.ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS:
+        raise ValidationException(
+            f"Parameter State is not valid. Reason: {state} is not for rules with a "
+            "ScheduleExpression."
+        )
+    refuse_members(params, "ScheduleExpression")
+
+
+def _stated(plane: ControlPlane, caller: Caller, params: Params, operation_name: str) -> Rule:
+    """Return the rule whose state is to be set. Raises ManagedRuleException for a managed one."""
+    name = params["Name"]
+    bus = permitted_event_bus(plane, caller, params.get("EventBusName"), operation_name, rule=name)
+    rule = existing_rule(plane, bus, name)
+    if rule.managed_by:
+        raise ManagedRuleException(f"{name} is a managed rule.")
+    return rule
 
 
 def _shown(rule: Rule) -> Output:

@@ -8,16 +8,13 @@ from typing import Any
 import msgspec
 
 from farspan.control.archives import archive_behind
-from farspan.control.naming import existing_event_bus
+from farspan.control.naming import permitted_event_bus
 from farspan.control.paging import page
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
 from farspan.control.rules import existing_rule, refuse_managed
 from farspan.errors import LimitExceededException, ManagedRuleException, ValidationException
 from farspan.model.arn import parse_arn
 from farspan.model.rule import RetryPolicy, Target
-
-TARGETS_MAX = 5
-"""Targets of one rule (EventBridge quota)."""
 
 MEMBERS = frozenset({"Id", "Arn", "RoleArn", "Input", "DeadLetterConfig", "RetryPolicy"})
 """What a target may have so far."""
@@ -26,7 +23,14 @@ MEMBERS = frozenset({"Id", "Arn", "RoleArn", "Input", "DeadLetterConfig", "Retry
 @operation("events", "PutTargets", changes_resources=True)
 async def put_targets(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Add targets to a rule; one with a known id is replaced whole."""
-    bus = existing_event_bus(plane, caller, params.get("EventBusName"), "PutTargets")
+    bus = permitted_event_bus(
+        plane,
+        caller,
+        params.get("EventBusName"),
+        "PutTargets",
+        rule=params["Rule"],
+        targets=[given["Arn"] for given in params["Targets"]],
+    )
     rule = existing_rule(plane, bus, params["Rule"])
     if rule.managed_by:
         raise ManagedRuleException(f"{rule.name} is a managed rule.")
@@ -34,7 +38,7 @@ async def put_targets(plane: ControlPlane, caller: Caller, params: Params) -> Ou
     for given in params["Targets"]:
         target = _target(plane, caller, given)
         targets[target.id] = target
-    if len(targets) > TARGETS_MAX:
+    if len(targets) > plane.quotas.targets_per_rule:
         raise LimitExceededException("The requested resource exceeds the maximum number allowed.")
     changed = msgspec.structs.replace(rule, targets=targets)
     await plane.resources.save(changed, now=plane.clock.now())
@@ -44,7 +48,9 @@ async def put_targets(plane: ControlPlane, caller: Caller, params: Params) -> Ou
 @operation("events", "ListTargetsByRule")
 async def list_targets_by_rule(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Return a rule's targets as they were put, by id."""
-    bus = existing_event_bus(plane, caller, params.get("EventBusName"), "ListTargetsByRule")
+    bus = permitted_event_bus(
+        plane, caller, params.get("EventBusName"), "ListTargetsByRule", rule=params["Rule"]
+    )
     rule = existing_rule(plane, bus, params["Rule"])
     shown, token = page(
         list(rule.targets.values()),
@@ -59,7 +65,9 @@ async def list_targets_by_rule(plane: ControlPlane, caller: Caller, params: Para
 @operation("events", "RemoveTargets", changes_resources=True)
 async def remove_targets(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Remove targets from a rule. Ids that it does not have are removed already."""
-    bus = existing_event_bus(plane, caller, params.get("EventBusName"), "RemoveTargets")
+    bus = permitted_event_bus(
+        plane, caller, params.get("EventBusName"), "RemoveTargets", rule=params["Rule"]
+    )
     refuse_managed(plane, bus, params["Rule"], force=bool(params.get("Force")))
     rule = existing_rule(plane, bus, params["Rule"])
     targets = {key: t for key, t in rule.targets.items() if key not in params["Ids"]}

@@ -51,4 +51,4 @@ class Rulebook:
 
 
 def _counts(rule: Rule) -> bool:
-    return rule.state is RuleState.ENABLED and bool(rule.targets)
+    return rule.state is not RuleState.DISABLED and bool(rule.targets)

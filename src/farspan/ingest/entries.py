@@ -8,7 +8,7 @@ Texts are EventBridge's (recorded answers of PutEvents).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -122,6 +122,22 @@ def _encode_text(text: str | None) -> bytes:
     return _encode(text)
 
 
+def is_free_source(source: str) -> bool:
+    """Return whether customers may use a source: what begins with `aws.` is AWS's and partners'."""
+    return not source.startswith("aws.")
+
+
+def entries_of(given: Sequence[Mapping[str, object]]) -> list[Entry]:
+    """Return entries from a request's members, which were checked against the model.
+
+    Raises ValidationException.
+    """
+    try:
+        return msgspec.convert(given, list[Entry], strict=False)
+    except msgspec.ValidationError as error:
+        raise ValidationException(f"Parameter Entries is not valid. Reason: {error}.") from error
+
+
 def accept_entries(
     entries: Sequence[Entry],
     *,
@@ -130,11 +146,13 @@ def accept_entries(
     region: str,
     now: float,
     place: Callable[[str | None], Placement],
+    may_send: Callable[[str], bool] = is_free_source,
 ) -> Acceptance:
     """Decide on every entry and build the envelopes of the accepted ones.
 
-    `now` is seconds since the epoch, the time of entries that carry none. Raises
-    ValidationException where the entries are too large together.
+    `now` is seconds since the epoch, the time of entries that carry none. `may_send` tells whether
+    the caller may use a source. Raises ValidationException where the entries are too large
+    together.
     """
     check_size(entries)
     envelopes: dict[str, list[bytes]] = {}
@@ -142,7 +160,7 @@ def accept_entries(
     tail = f'","account":"{account}","time":"'.encode()
     region_member = f'","region":"{region}","resources":['.encode()
     for index, entry in enumerate(entries):
-        error = _flaw(entry)
+        error = _flaw(entry, may_send)
         placement = place(entry.event_bus_name) if error is None else None
         if placement is not None:
             error = placement.error
@@ -207,7 +225,7 @@ def _byte_count(entry: Entry) -> int:
     return time_bytes + sum(len(text.encode()) for text in _texts(entry))
 
 
-def _flaw(entry: Entry) -> EntryError | None:  # noqa: PLR0911 - one line per flaw
+def _flaw(entry: Entry, may_send: Callable[[str], bool]) -> EntryError | None:  # noqa: PLR0911 - one line per flaw
     """Return what is wrong with an entry in itself, or None."""
     if not entry.source:
         return REQUIRED["Source"]
@@ -215,7 +233,7 @@ def _flaw(entry: Entry) -> EntryError | None:  # noqa: PLR0911 - one line per fl
         return REQUIRED["DetailType"]
     if not entry.detail:
         return REQUIRED["Detail"]
-    if entry.source.startswith("aws."):
+    if not may_send(entry.source):
         return RESERVED_SOURCE
     if entry.time is not None and not TIME_MIN <= entry.time <= TIME_MAX:
         return TIME_OUT_OF_RANGE

@@ -7,22 +7,24 @@ its ids only once the commit is durable.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from farspan.catalog.permissions import check_permission
 from farspan.clock import Clock, IdSource
-from farspan.errors import AccessDeniedException, ServiceUnavailableException
+from farspan.errors import ServiceUnavailableException
 from farspan.ingest.entries import (
     Acceptance,
+    Entry,
     EntryError,
     Placement,
     PutEventsRequest,
     accept_entries,
 )
-from farspan.model.arn import parse_arn
-from farspan.model.bus import DEFAULT_BUS_NAME
+from farspan.model.arn import Arn, parse_arn
+from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
 from farspan.model.endpoint import Endpoint
 from farspan.model.event import CALL_ID_BYTES, CallId, EventBatch, call_id_of, event_bus_key
 from farspan.store.base import Append, Appended, Change, Store, StoreError, Trim
@@ -38,7 +40,7 @@ CANARY_SECONDS_MAX = 0.25
 class PutEventsCall:
     """Who put what, and what is needed to know the call again.
 
-    `invocation_id` is the SDK's `amz-sdk-invocation-id`: the same on every retry of one call.
+    `principal` is the ARN of who in the account calls, None for its root. `invocation_id` is the SDK's `amz-sdk-invocation-id`: the same on every retry of one call.
     """
 
     account: str
@@ -47,6 +49,20 @@ class PutEventsCall:
     body_sha256: bytes
     invocation_id: str | None
     endpoint: Endpoint | None
+    principal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerEventsCall:
+    """What a partner put: the sources that it may use, and who receives which of them now.
+
+    `receivers` has every account that a source of the partner's is offered to, also where none of
+    them is active there.
+    """
+
+    entries: Sequence[Entry]
+    sources: frozenset[str]
+    receivers: Mapping[str, frozenset[str]]
 
 
 class IngestService:
@@ -58,13 +74,13 @@ class IngestService:
         store: Store,
         clock: Clock,
         ids: IdSource,
-        event_bus_exists: Callable[[str, str], bool],
+        find_event_bus: Callable[[str, str], EventBus | None],
     ) -> None:
         self._region = region
         self._store = store
         self._clock = clock
         self._ids = ids
-        self._event_bus_exists = event_bus_exists
+        self._find_event_bus = find_event_bus
         self._canary: asyncio.Task[float] | None = None
         self._canary_position = 0
 
@@ -76,6 +92,8 @@ class IngestService:
         """
         now = self._clock.now()
         call_id = self._call_id(call)
+        if call.endpoint is None:
+            self._authorize(call)
         acceptance = accept_entries(
             call.request.entries,
             call=call_id,
@@ -101,13 +119,92 @@ class IngestService:
                 )
                 for event_bus, envelopes in acceptance.envelopes.items()
             ]
-            try:
-                await self._store.commit(appends)
-            except StoreError as error:
-                raise ServiceUnavailableException(
-                    f"Region {self._region} cannot store events now: {error}"
-                ) from error
+            await self._append(appends)
         return _output(acceptance)
+
+    async def put_partner_events(self, call: PartnerEventsCall) -> list[str | EntryError]:
+        """Accept a partner's entries and return the id or the error of each.
+
+        Raises as `put_events`.
+        """
+        now, call_id = self._clock.now(), CallId(self._ids.token(CALL_ID_BYTES))
+        results: list[str | EntryError] = []
+        appends: list[Change] = []
+        for account, active in (call.receivers or {"": frozenset[str]()}).items():
+            acceptance = accept_entries(
+                [
+                    # The bus has the source's name.
+                    msgspec.structs.replace(entry, event_bus_name=entry.source)
+                    for entry in call.entries
+                ],
+                call=call_id,
+                account=account,
+                region=self._region,
+                now=now,
+                place=self._partner_placement(account, active),
+                may_send=call.sources.__contains__,
+            )
+            results = acceptance.results
+            appends += [
+                Append(
+                    EventBatch(
+                        event_bus=event_bus,
+                        call=call_id,
+                        events=tuple(envelopes),
+                        accepted_at=now,
+                        origin=self._region,
+                    )
+                )
+                for event_bus, envelopes in acceptance.envelopes.items()
+            ]
+        if appends:
+            await self._append(appends)
+        return results
+
+    def _partner_placement(
+        self, account: str, active: frozenset[str]
+    ) -> Callable[[str | None], Placement]:
+        def place(source: str | None) -> Placement:
+            if source is None or source not in active:
+                return Placement()
+            return self._place(account, source)
+
+        return place
+
+    async def _append(self, appends: Sequence[Change]) -> None:
+        try:
+            await self._store.commit(appends)
+        except StoreError as error:
+            raise ServiceUnavailableException(
+                f"Region {self._region} cannot store events now: {error}"
+            ) from error
+
+    def _authorize(self, call: PutEventsCall) -> None:
+        """Raise AccessDeniedException where one entry is for a bus that does not let it in.
+
+        Each entry for another account's bus is held against that bus's policy; entries for the
+        caller's own buses cost nothing here.
+        """
+        for entry in call.request.entries:
+            name = entry.event_bus_name
+            if name is None or not name.startswith("arn:"):
+                continue
+            arn = parse_arn(name)
+            if arn is None or arn.region != self._region or arn.account == call.account:
+                continue
+            context = {"events:eventBusInvocation": "false"}
+            if entry.source:
+                context["events:source"] = entry.source
+            if entry.detail_type:
+                context["events:detail-type"] = entry.detail_type
+            check_permission(
+                self._find_event_bus(arn.account, _name_in(arn)),
+                account=call.account,
+                principal=call.principal or f"arn:aws:iam::{call.account}:root",
+                action="events:PutEvents",
+                resource=name,
+                context=context,
+            )
 
     def _call_id(self, call: PutEventsCall) -> CallId:
         if call.invocation_id is None:
@@ -142,14 +239,9 @@ class IngestService:
                         f"of Region {self._region}.",
                     )
                 )
-            name = arn.resource.removeprefix("event-bus/")
-            if arn.account != account:
-                raise AccessDeniedException(
-                    f"User: arn:aws:iam::{account}:root is not authorized to perform: "
-                    f"events:PutEvents on resource: {arn} because no resource-based policy allows "
-                    "the events:PutEvents action"
-                )
-        if not self._event_bus_exists(account, name):
+            # `_authorize` has let the caller in where the account is another.
+            account, name = arn.account, _name_in(arn)
+        if self._find_event_bus(account, name) is None:
             return Placement()
         return Placement(event_bus=event_bus_key(account, name))
 
@@ -201,6 +293,10 @@ def place_on_endpoint(endpoint: Endpoint, event_bus_name: str | None) -> Placeme
             )
         )
     return Placement(event_bus=endpoint.event_bus_key)
+
+
+def _name_in(arn: Arn) -> str:
+    return arn.resource.removeprefix("event-bus/")
 
 
 def _consume(task: asyncio.Task[float]) -> None:

@@ -43,9 +43,19 @@ def rule_arn(region: str, account: str, event_bus_name: str, name: str) -> str:
     return f"arn:aws:events:{region}:{account}:rule/{scope}"
 
 
+def event_source_arn(region: str, name: str) -> str:
+    """Return the ARN of a partner event source, which has no account."""
+    return f"arn:aws:events:{region}::event-source/{name}"
+
+
 def endpoint_arn(home_region: str, account: str, name: str) -> str:
     """Return the ARN of a global endpoint, a resource of its primary Region."""
     return f"arn:aws:events:{home_region}:{account}:endpoint/{name}"
+
+
+def role_arn(account: str, path: str, name: str) -> str:
+    """Return the ARN of an IAM role; `path` begins and ends with a slash."""
+    return f"arn:aws:iam::{account}:role{path}{name}"
 
 
 def queue_arn(region: str, account: str, name: str) -> str:

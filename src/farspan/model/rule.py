@@ -22,6 +22,9 @@ class RuleState(StrEnum):
 
     ENABLED = "ENABLED"  # matches
     DISABLED = "DISABLED"  # matches nothing
+    ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS = (
+        "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"  # matches, read-only CloudTrail calls too
+    )
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +49,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule of a bus, with its targets by id."""
+    """A rule of a bus, with its targets by id.
+
+    `account` is the bus's; `created_by` is the account that put the rule where that is another.
+    """
 
     KIND: ClassVar[str] = "rule"
 
@@ -59,12 +65,19 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None = None
     role_arn: str | None = None
     managed_by: str | None = None
+    created_by: str | None = None
     targets: dict[str, Target] = {}
+    tags: dict[str, str] = {}
 
     @property
     def arn(self) -> str:
         """The rule's ARN."""
         return rule_arn(self.region, self.account, self.event_bus_name, self.name)
+
+    @property
+    def creator_account(self) -> str:
+        """The account that put the rule."""
+        return self.created_by or self.account
 
     @property
     def key(self) -> str:

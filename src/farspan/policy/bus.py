@@ -15,7 +15,6 @@ from farspan.model.arn import Arn, parse_arn
 from farspan.policy.comparisons import is_resource
 from farspan.policy.conditions import resolve
 from farspan.policy.document import ANYONE, Effect, Policy, Principals, Statement, Values, render
-from farspan.policy.glob import Glob
 from farspan.policy.names import EVENTS, events_action_names, is_bus_condition_key
 from farspan.policy.parse import (
     INVALID_PRINCIPAL,
@@ -26,7 +25,7 @@ from farspan.policy.parse import (
     statements_of,
 )
 from farspan.policy.principals import is_account, is_principal, root_arn
-from farspan.policy.template import fill, read_template, variables_of
+from farspan.policy.template import fill, glob_of, read_template, variables_of
 
 #: EventBridge quota "event bus policy size", in characters.
 BUS_POLICY_CHARS_MAX: Final = 10_240
@@ -112,7 +111,7 @@ def _check_actions(actions: Values | None, where: StatementText) -> None:
 
 def _names_an_action(text: str) -> bool:
     name = text.partition(":")[2].lower()
-    glob = Glob.of(fill(read_template(name, variables=False), {}) or ())
+    glob = glob_of(fill(read_template(name, variables=False), {}) or ())
     return any(glob.matches(action) for action in events_action_names())
 
 

@@ -161,7 +161,13 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def parse_block(text: str) -> IPv4Network | IPv6Network | None:
-    """Return the CIDR block that `text` spells, or None; an address alone is a block of one."""
+    """Return the CIDR block that `text` spells, or None; an address alone is a block of one.
+
+    A mask is a number of bits: masks that look like addresses could be read in two ways.
+    """
+    _, slash, bits = text.partition("/")
+    if slash and not (bits.isascii() and bits.isdigit()):
+        return None
     try:
         return ip_network(text, strict=False)
     except ValueError:

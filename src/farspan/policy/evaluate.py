@@ -16,18 +16,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
 from typing import Final
 
 from farspan.policy.comparisons import is_resource
 from farspan.policy.conditions import conditions_hold, normalized_context, resolve
 from farspan.policy.document import Effect, Policy, Statement, Values
-from farspan.policy.glob import Glob
 from farspan.policy.principals import Caller, Naming, is_exempt, naming_of, read_caller
-from farspan.policy.template import Context, fill, read_template
+from farspan.policy.template import Context, fill, glob_of, read_template
 from farspan.policy.verdicts import Verdict, all_of, any_of, negation_of
-
-_CACHED_ACTIONS_MAX: Final = 4_096
 
 
 class Reason(StrEnum):
@@ -181,7 +177,7 @@ class _Question:
         values = statement.action or statement.not_action
         if values is None:
             return False
-        named = any(_action_glob(text).matches(self.action) for text in values.texts)
+        named = any(_names(text, self.action) for text in values.texts)
         return named is (statement.action is not None)
 
     def _names_caller(self, statement: Statement) -> bool:
@@ -211,6 +207,6 @@ class _Question:
         )
 
 
-@lru_cache(maxsize=_CACHED_ACTIONS_MAX)
-def _action_glob(text: str) -> Glob:
-    return Glob.of(fill(read_template(text.lower(), variables=False), {}) or ())
+def _names(text: str, action: str) -> bool:
+    """Compare an action, in lower case, with one of a policy's."""
+    return glob_of(fill(read_template(text.lower(), variables=False), {}) or ()).matches(action)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from farspan.model.arn import parse_arn
@@ -21,6 +22,7 @@ _SERVICE: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.ASCII)
 _NAMED: Final = re.compile(r"(?:user|role|federated-user)/[\w+=,.@/-]+", re.ASCII)
 _SESSION: Final = re.compile(r"assumed-role/[\w+=,.@-]+/[\w+=,.@-]+", re.ASCII)
 _ROOT: Final = "root"
+_CACHED_NAMES_MAX: Final = 4_096
 
 
 class Naming(IntEnum):
@@ -42,6 +44,7 @@ class Caller:
     is_root: bool = False
 
 
+@lru_cache(maxsize=_CACHED_NAMES_MAX)
 def read_caller(text: str) -> Caller:
     """Read an ARN, an account's number, or a service's name; anything else is only itself."""
     if is_account(text):
@@ -133,6 +136,7 @@ def _naming_by(kind: PrincipalKind, text: str, caller: Caller) -> Naming:
     return Naming.NOT
 
 
+@lru_cache(maxsize=_CACHED_NAMES_MAX)
 def _is_root_of(text: str) -> str | None:
     arn = parse_arn(text)
     return arn.account if arn and (arn.service, arn.resource) == ("iam", _ROOT) else None
@@ -140,8 +144,10 @@ def _is_root_of(text: str) -> str | None:
 
 def _is_role_of(text: str, caller: Caller) -> bool:
     """Tell whether `text` is the session's role: its name is unique whatever its path."""
+    if caller.role is None or not text.endswith(caller.role):
+        return False
     arn = parse_arn(text)
-    if arn is None or caller.role is None or arn.service != "iam":
+    if arn is None or arn.service != "iam":
         return False
     is_role = arn.account == caller.account and arn.resource.startswith("role/")
     return is_role and arn.resource.rpartition("/")[2] == caller.role

@@ -23,6 +23,9 @@ class Number(str):
     __slots__ = ()
 
 
+_DECODER: Final = json.JSONDecoder(parse_int=Number, parse_float=Number)
+
+
 def read_json(text: str) -> object:
     """Return the value that `text` spells; numbers are `Number`. Raises `JsonRefused`."""
     if _nesting_levels(text) > NESTING_LEVELS_MAX:
@@ -51,7 +54,7 @@ def place_of_statement(text: str, index: int) -> str:
     if text[position] == "[":
         position = _after_blanks(text, position + 1)
         for _ in range(index):
-            _, end = json.JSONDecoder().raw_decode(text, position)
+            _, end = _DECODER.raw_decode(text, position)
             position = _after_blanks(text, _after_blanks(text, end) + 1)
     line = text.count("\n", 0, position) + 1
     column = position - text.rfind("\n", 0, position)
@@ -59,16 +62,14 @@ def place_of_statement(text: str, index: int) -> str:
 
 
 def _value_of_statement(text: str) -> int:
-    decoder = json.JSONDecoder()
     position = _after_blanks(text, 0)
-    while text[position] != "}":
-        name, end = decoder.raw_decode(text, _after_blanks(text, position + 1))
+    while True:  # the document has the member, or no statement would be spoken of
+        name, end = _DECODER.raw_decode(text, _after_blanks(text, position + 1))
         value = _after_blanks(text, _after_blanks(text, end) + 1)
         if name == "Statement":
             return value
-        _, end = decoder.raw_decode(text, value)
+        _, end = _DECODER.raw_decode(text, value)
         position = _after_blanks(text, end)
-    return 0
 
 
 def _after_blanks(text: str, position: int) -> int:

@@ -22,7 +22,12 @@ Context = Mapping[str, tuple[str, ...]]
 ARN_SEGMENTS: Final = 6
 _VARIABLE: Final = re.compile(r"\$\{([^{}]*)\}")
 _ESCAPES: Final = frozenset("*?$")
-_CACHED_TEXTS_MAX: Final = 4_096  # a few thousand rules' worth; each is at most a policy long
+#: A text with its variables filled in: a policy's longest, and half as much again.
+FILLED_CHARS_MAX: Final = 16_384
+_CACHED_TEXTS_MAX: Final = 4_096  # a few thousand policies' worth; each is at most a policy long
+_CACHED_GLOBS_MAX: Final = 1_024
+#: A compiled pattern may take the square of its length, so that long ones are not kept.
+_CACHED_GLOB_CHARS_MAX: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +68,19 @@ def variables_of(text: str) -> tuple[Variable, ...]:
 
 
 def fill(pieces: tuple[Piece, ...], context: Context) -> tuple[Token, ...] | None:
-    """Return the pieces with variables replaced, or None where one has no value."""
+    """Return the pieces with variables replaced.
+
+    None where one has no value, or where values make the text longer than any policy needs.
+    """
     tokens: list[Token] = []
+    length = 0
     for piece in pieces:
         token = piece.value_in(context) if isinstance(piece, Variable) else piece
         if token is None:
             return None
         tokens.append(token)
-    return tuple(tokens)
+        length += len(token) if isinstance(token, str) else 1
+    return tuple(tokens) if length <= FILLED_CHARS_MAX else None
 
 
 def literal(tokens: tuple[Token, ...]) -> str:
@@ -78,10 +88,10 @@ def literal(tokens: tuple[Token, ...]) -> str:
     return "".join(token.value if isinstance(token, Wild) else token for token in tokens)
 
 
-@lru_cache(maxsize=_CACHED_TEXTS_MAX)
 def glob_of(tokens: tuple[Token, ...]) -> Glob:
     """Return the compiled pattern."""
-    return Glob.of(tokens)
+    length = sum(len(token) if isinstance(token, str) else 1 for token in tokens)
+    return _cached_glob(tokens) if length <= _CACHED_GLOB_CHARS_MAX else Glob.of(tokens)
 
 
 def segments_of(pieces: tuple[Piece, ...]) -> tuple[tuple[Piece, ...], ...]:
@@ -98,6 +108,11 @@ def segments_of(pieces: tuple[Piece, ...]) -> tuple[tuple[Piece, ...], ...]:
         segments[-1].extend([first] if first else [])
         segments.extend([other] if other else [] for other in others)
     return tuple(tuple(segment) for segment in segments)
+
+
+@lru_cache(maxsize=_CACHED_GLOBS_MAX)
+def _cached_glob(tokens: tuple[Token, ...]) -> Glob:
+    return Glob.of(tokens)
 
 
 def _variable(content: str) -> Piece:

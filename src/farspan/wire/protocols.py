@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Dialect = Literal["json", "xml", "cbor"]
 
+_FORM_SERVICES: Final = {spec.API_VERSIONS[name]: name for name in ("iam", "sts")}
 _ACTION_LENGTH_MAX: Final = 128  # longer than any operation's name; caps what messages echo
 _RPC_PATH: Final = re.compile(r"/service/[A-Za-z0-9_.]+/operation/(?P<operation>[A-Za-z0-9_]+)")
 
@@ -164,7 +165,6 @@ def _rest_call(service: Service, request: Request) -> Call:
 def _form_call(request: Request) -> Call:
     fields = query.form_fields(request)
     action = fields.get("Action", "")[:_ACTION_LENGTH_MAX]
-    sts = spec.service("sts")
-    known = action and fields.get("Version") == sts.api_version
-    dialect: Dialect = "xml" if action else "json"
-    return Call(service=sts if known else None, action=action, dialect=dialect)
+    name = _FORM_SERVICES.get(fields.get("Version", ""))
+    known = spec.service(name) if action and name is not None else None
+    return Call(service=known, action=action, dialect="xml" if action else "json")

@@ -1,7 +1,7 @@
-"""The AWS query protocol, as STS speaks it: a form in, XML out.
+"""The AWS query protocol, as STS and IAM speak it: a form in, XML out.
 
-Lists come as `X.member.1`, structures as `X.Y`; STS has no maps. Whatever the bytes, decoding
-gives parameters or an `AwsError`.
+Lists come as `X.member.1`, structures as `X.Y`, maps as `X.entry.1.key` and `X.entry.1.value`.
+Whatever the bytes, decoding gives parameters or an `AwsError`.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ def _value(member: Member, fields: Mapping[str, str], name: str) -> Any:  # noqa
         given = any(field.startswith(f"{name}.") for field in fields)
         return _structure(shape, fields, f"{name}.") if given else None
     if shape.type == "list":
-        return _list(shape, fields, f"{name}.{shape.item.location_name or 'member'}.")
+        return _list(member, fields, name)
+    if shape.type == "map":
+        return _map(member, fields, name)
     text = fields.get(name)
     if text is None:
         return None
@@ -83,18 +85,35 @@ def _value(member: Member, fields: Mapping[str, str], name: str) -> Any:  # noqa
         ) from None
 
 
-def _list(shape: Shape, fields: Mapping[str, str], prefix: str) -> list[Any] | None:
-    """Collect the items in the order of their indices, which may have gaps."""
+def _list(member: Member, fields: Mapping[str, str], name: str) -> list[Any] | None:
+    item = member.shape.item
+    prefix = f"{name}." if member.flattened else f"{name}.{item.location_name or 'member'}."
+    items = [_value(item, fields, prefix + index) for index in _indices(fields, prefix)]
+    # An empty list is sent as its bare name.
+    return items or ([] if fields.get(name) == "" else None)
+
+
+def _map(member: Member, fields: Mapping[str, str], name: str) -> dict[str, Any] | None:
+    """Collect the entries that have a key and a value; the last of a repeated key wins."""
+    key, value = member.shape.key, member.shape.value
+    prefix = f"{name}." if member.flattened else f"{name}.entry."
+    found: dict[str, Any] = {}
+    for index in _indices(fields, prefix):
+        entry_key = _value(key, fields, f"{prefix}{index}.{key.location_name or 'key'}")
+        entry = _value(value, fields, f"{prefix}{index}.{value.location_name or 'value'}")
+        if entry_key is not None and entry is not None:
+            found[entry_key] = entry
+    return found or None
+
+
+def _indices(fields: Mapping[str, str], prefix: str) -> list[str]:
+    """Return the indices that the form has after `prefix` in order; there may be gaps."""
     indices = {
         index
         for field in fields
         if field.startswith(prefix) and _is_index(index := field[len(prefix) :].partition(".")[0])
     }
-    items = [
-        _value(shape.item, fields, prefix + index)
-        for index in sorted(indices, key=int)[:LIST_ITEMS_MAX]
-    ]
-    return items or None
+    return sorted(indices, key=int)[:LIST_ITEMS_MAX]
 
 
 def _is_index(text: str) -> bool:

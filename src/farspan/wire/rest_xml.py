@@ -49,6 +49,10 @@ XML_ERROR_CODES: Final[Mapping[str, tuple[str, int | None]]] = MappingProxyType(
     }
 )
 
+# STS models an error of this name for tokens of identity providers. A session token that expired is
+# a common error in STS too.
+_FOREIGN_TOKEN_ERROR: Final = "ExpiredTokenException"
+
 _DECLARATION: Final = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,20}")
 _INTEGER_BITS: Final = {"integer": 31, "long": 63}
@@ -347,6 +351,11 @@ def _append(parent: etree._Element, tag: str, shape: Shape, value: Any) -> None:
     elif shape.type == "list":
         for entry in value:
             _append(element, shape.item.location_name or "member", shape.item.shape, entry)
+    elif shape.type == "map":
+        for key, entry in value.items():
+            pair = etree.SubElement(element, "entry")
+            _append(pair, shape.key.location_name or "key", shape.key.shape, key)
+            _append(pair, shape.value.location_name or "value", shape.value.shape, entry)
     else:
         element.text = _carriable(_scalar_text(shape, value))
 
@@ -360,7 +369,7 @@ def encode_error(service: Service, error: AwsError, request_id: str) -> Response
     """Return the error response of REST-XML and the query protocol, in their own error codes."""
     code, status = XML_ERROR_CODES.get(error.code, (error.code, None))
     spec = service.errors.get(error.code)
-    if spec is not None:
+    if spec is not None and error.code != _FOREIGN_TOKEN_ERROR:
         code, status = spec.code, None
     root = xml_root("ErrorResponse", service)
     detail = etree.SubElement(root, "Error")

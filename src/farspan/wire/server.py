@@ -96,7 +96,10 @@ class Server:
             return await self._pass_on(request, region)
         endpoint = self._services.catalog.endpoint(endpoint_id)
         if endpoint is None or not endpoint.in_use:
-            if self._own is not None and FORWARDED_HEADER in request.headers:
+            is_home = endpoint is not None and self._own is not None and (
+                self._own.region == endpoint.primary_region
+            )
+            if self._own is not None and FORWARDED_HEADER in request.headers and not is_home:
                 raise ServiceUnavailableException(
                     f"Region {self._own.region} does not know endpoint {endpoint_id} (yet)."
                 )
@@ -135,6 +138,7 @@ class Server:
         body = await own.ingest.put_events(
             PutEventsCall(
                 account=caller.account,
+                principal=caller.principal,
                 access_key_id=caller.access_key_id,
                 request=decode_put_events(request.body),
                 body_sha256=hashlib.sha256(request.body).digest(),

@@ -24,7 +24,13 @@ Protocol = Literal["json", "rest-xml", "query"]
 
 # The API versions Farspan speaks. A later model is a different API until someone has read it.
 API_VERSIONS: Final[Mapping[str, str]] = MappingProxyType(
-    {"events": "2015-10-07", "route53": "2013-04-01", "sqs": "2012-11-05", "sts": "2011-06-15"}
+    {
+        "events": "2015-10-07",
+        "iam": "2010-05-08",
+        "route53": "2013-04-01",
+        "sqs": "2012-11-05",
+        "sts": "2011-06-15",
+    }
 )
 
 # The codes SQS had before it spoke JSON, which callers written then still look for. The model of
@@ -220,7 +226,7 @@ class _Shapes:
 
 @lru_cache(maxsize=len(API_VERSIONS))
 def service(name: str) -> Service:
-    """Return the model of the service that botocore calls `name`: events, sqs, route53, sts.
+    """Return the model of the service that botocore calls `name`: a key of API_VERSIONS.
 
     Raises KeyError for any other.
     """

@@ -96,6 +96,20 @@ async def test_a_store_belongs_to_one_region() -> None:
         await loaded(store, "eu-central-1")
 
 
+async def test_a_store_without_a_log_id_gets_one() -> None:
+    """A log that has no identity is given one, once, and keeps the rest of what it was."""
+    store = MemoryStore()
+    before = await loaded(store)
+    ids = []
+    for log_id in ("first", "second"):
+        resources = Resources(HERE, store)
+        await resources.load(NOW + 1, log_id=log_id)
+        ids.append((resources.log_id, resources.created_at))
+
+    assert (before.log_id, before.created_at) == ("", NOW)
+    assert ids == [("first", NOW), ("first", NOW)]
+
+
 async def test_the_catalogs_version_grows_with_what_others_need() -> None:
     """Endpoints and health checks move it, at least to the clock; other resources do not (G7)."""
     resources = await loaded(MemoryStore())

@@ -267,6 +267,30 @@ async def test_a_peer_that_fails_is_asked_again(world: World, fault: Exception) 
     assert known(service) == {"own", "a"}
 
 
+async def test_a_peer_that_refuses_is_named_once_for_each_reason(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each reason leaves one line, and again after the peer was heard in between."""
+    service = world.service()
+    service.start()
+    world.say(node=EDGE)
+    refusals = [OSError("403 other secret"), TimeoutError(), OSError("403 other secret")]
+    for answer in [*refusals, catalog(1, "a"), refusals[0]]:
+        if isinstance(answer, Exception):
+            world.answers["there"] = answer
+        else:
+            world.say(answer)
+        await world.clock.advance(PULL_SECONDS * 5)
+    lines = [r.getMessage() for r in caplog.records if "not heard" in r.getMessage()]
+
+    assert lines == [
+        "peer not heard peer=there reason=403 other secret",
+        "peer not heard peer=there reason=no answer in time",
+        "peer not heard peer=there reason=403 other secret",
+        "peer not heard peer=there reason=403 other secret",
+    ]
+
+
 async def test_a_listener_that_fails_does_not_end_the_exchange(world: World) -> None:
     """A fault in what is done with a report leaves the next report to be taken."""
     service = world.service()

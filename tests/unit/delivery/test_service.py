@@ -142,9 +142,12 @@ class RecordingLetters:
     def __init__(self) -> None:
         self.letters: list[DeadLetter] = []
         self.script: list[Outcome] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
 
     async def send(self, dead_letters: Sequence[DeadLetter]) -> list[Outcome]:
         """See `DeadLetterSender.send`."""
+        await self.gate.wait()
         self.letters += dead_letters
         return [self.script.pop(0) if self.script else DELIVERED for _ in dead_letters]
 
@@ -366,6 +369,28 @@ async def test_a_target_that_moved_is_reached_at_its_new_place(world: World) -> 
     assert (old.payloads, new.payloads) == (["1"], ["2"])
 
 
+@pytest.mark.parametrize("removed", ["target", "rule"])
+async def test_a_removed_targets_lane_ends_what_it_holds_and_goes(
+    world: World, removed: str
+) -> None:
+    """What was matched before is delivered; then nothing is left that waits for the target."""
+    slow = world.add("slow", batch_count_max=1)
+    await world.start(rule(target("other")))
+    task_count = len(asyncio.all_tasks())
+    world.service.rule_changed(rule(target("slow"), name="s"), exists=True)
+    slow.gate.clear()
+    await world.put(1, 2, 3)
+    await spill()
+    world.service.rule_changed(rule(name="s"), exists=removed == "target")
+    slow.gate.set()
+    await spill()
+    await world.clock.advance(LEASE_SECONDS)
+
+    assert sorted(slow.payloads) == ["1", "2", "3"]
+    assert [key for key in world.service._lanes if "slow" in key] == []
+    assert len(asyncio.all_tasks()) <= task_count + 2  # the other target's lane has two workers
+
+
 # --- failures ----------------------------------------------------------------------------------
 
 
@@ -458,6 +483,25 @@ async def test_g4_a_refused_dead_letter_is_sent_again_not_the_event(world: World
 
     assert (len(one.attempts), len(world.letters.letters)) == (1, 3)
     assert await world.stored_count() == 0
+
+
+async def test_what_is_stored_while_its_dead_letter_is_sent_is_not_sent_again(
+    world: World,
+) -> None:
+    """The reader does not wait for a slow dead-letter queue; what it stores meanwhile has ended."""
+    one = world.add("one", GONE, DELIVERED, GONE)
+    world.letters.gate.clear()
+    await world.start(rule(target("one")))
+    await world.put(1, 2, 3)
+    await spill()
+    stored = (await world.cursor(), await world.stored_count())
+    world.letters.gate.set()
+    await spill()
+    left = await world.stored_count()
+    await world.clock.advance(LEASE_SECONDS * 3)
+
+    assert (stored, left) == ((3, 3), 0)
+    assert (one.payloads, len(world.letters.letters)) == (["1", "2", "3"], 2)
 
 
 async def test_a_dead_letter_that_no_queue_takes_leaves_a_line(

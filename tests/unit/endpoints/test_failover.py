@@ -164,6 +164,15 @@ def test_the_way_back_needs_healthy_at_that_moment() -> None:
     assert State.RECOVERING is see(recovering, Evidence.UNKNOWN, 1e6).state
 
 
+def test_not_knowing_starts_the_hold_anew() -> None:
+    """Only time in which the primary was seen healthy counts; the generation stays."""
+    recovering = see(in_state(State.RECOVERING), Evidence.UNKNOWN, 59)
+
+    assert recovering == replace(in_state(State.RECOVERING), since=NOW + 59, failovers=(NOW,))
+    assert State.RECOVERING is see(recovering, Evidence.HEALTHY, 59).state
+    assert State.PRIMARY is see(recovering, Evidence.HEALTHY, 60).state
+
+
 def test_a_look_takes_one_step_only() -> None:
     """From SECONDARY nothing leads to PRIMARY directly, whatever time has passed."""
     assert State.RECOVERING is see(in_state(State.SECONDARY), Evidence.HEALTHY, 1e6).state

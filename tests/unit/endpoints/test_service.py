@@ -234,6 +234,23 @@ async def test_the_history_tells_each_change(world: World) -> None:
     assert routing.history(ORDERS)[1].reason == "a majority of observers sees the primary unhealthy"
 
 
+async def test_a_hold_that_begins_anew_is_no_change(world: World) -> None:
+    """While nobody can tell how the primary is, the history does not grow with each look."""
+    routing = world.start()
+    world.see(routing, Evidence.UNHEALTHY, Evidence.HEALTHY)
+    before = routing.history(ORDERS)
+    await world.clock.sleep(59)
+    world.see(routing, *[Evidence.UNKNOWN] * 3, Evidence.HEALTHY)
+    await world.clock.sleep(59)
+    world.see(routing, Evidence.HEALTHY)
+    after, held = routing.history(ORDERS), routing.routing(ORDERS).state
+    await world.clock.sleep(1)
+    world.see(routing, Evidence.HEALTHY)
+
+    assert (before, State.RECOVERING) == (after, held)
+    assert State.PRIMARY is routing.routing(ORDERS).state
+
+
 async def test_the_history_is_bounded(world: World) -> None:
     """A flapping probe does not fill the memory."""
     routing = world.start()

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from farspan.errors import ValidationException
+from farspan.ingest import entries
 from farspan.ingest.entries import (
     DETAIL_DEPTH_MAX,
     ENTRIES_BYTES_LIMIT,
@@ -355,6 +356,16 @@ def test_any_text_is_quoted(source: str, detail_type: str, resources: list[str])
 
     assert [event["source"], event["detail-type"]] == [one.source, detail_type]
     assert event["resources"] == resources
+
+
+def test_long_texts_are_not_kept() -> None:
+    """What callers send does not decide how much memory the texts that come again take."""
+    kept = entries._encode_often.cache_info().currsize
+    long = "x" * (entries.TEXT_LENGTH_KEPT + 1)
+    sent = envelope(entry(source=long, detail_type=long, resources=[long]))
+
+    assert sent.count(f'"{long}"'.encode()) == 3
+    assert entries._encode_often.cache_info().currsize == kept
 
 
 def test_results_stand_in_the_order_of_the_entries() -> None:

@@ -14,7 +14,7 @@ from farspan.errors import AccessDeniedException, ServiceUnavailableException
 from farspan.ingest import service as service_module
 from farspan.ingest.entries import Entry, EntryError, PutEventsRequest
 from farspan.ingest.service import CANARY_BUS, IngestService, PutEventsCall, place_on_endpoint
-from farspan.model.endpoint import Endpoint
+from farspan.model.endpoint import Endpoint, ReplicationState
 from farspan.store.base import StoreError, StoreFailed
 from farspan.store.memory import MemoryStore
 
@@ -114,9 +114,8 @@ def store() -> FragileStore:
 @pytest.fixture
 def service(store: MemoryStore, clock: Clock) -> IngestService:
     """Return a service whose account has the buses default and orders."""
-    return IngestService(
-        HERE, store, clock, SeededIds(1), lambda _, name: name in ("default", "orders")
-    )
+    buses = {name: EventBus(region=HERE, account=OWN, name=name) for name in ("default", "orders")}
+    return IngestService(HERE, store, clock, SeededIds(1), lambda _, name: buses.get(name))
 
 
 async def put(service: IngestService, one: PutEventsCall) -> dict[str, Any]:
@@ -284,6 +283,20 @@ async def test_an_endpoints_events_are_in_its_stream(
     (batch,) = await store.read_stream(ENDPOINT.endpoint_id, HERE, 0, 10)
 
     assert (batch.event_bus, batch.sequence, len(batch.events)) == (f"{ACCOUNT}/orders", 1, 2)
+
+
+async def test_what_is_not_to_be_replicated_is_in_no_stream(
+    service: IngestService, store: MemoryStore
+) -> None:
+    """What comes while replication is DISABLED is on the bus, and is not shipped later either."""
+    disabled = msgspec.structs.replace(ENDPOINT, replication=ReplicationState.DISABLED)
+    await put(service, call('{"n":1}', endpoint=disabled))
+    await put(service, call('{"n":2}', endpoint=ENDPOINT))
+
+    (shipped,) = await store.read_stream(ENDPOINT.endpoint_id, HERE, 0, 10)
+
+    assert await store.log_end(f"{ACCOUNT}/orders") == 2
+    assert (shipped.sequence, shipped.position) == (1, 2)
 
 
 @pytest.mark.parametrize(

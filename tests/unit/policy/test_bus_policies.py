@@ -53,9 +53,6 @@ ACCEPTED = {
     "everyone": document(Principal="*"),
     "session": document(Principal={"AWS": "arn:aws:sts::444455556666:assumed-role/r/s"}),
     "role with a path": document(Principal={"AWS": "arn:aws:iam::444455556666:role/p/r"}),
-    "but for": document(
-        Effect="Deny", Principal=None, NotPrincipal={"AWS": "arn:aws:iam::444455556666:root"}
-    ),
     "condition": document(
         Condition={
             "StringEquals": {"aws:PrincipalOrgID": "o-1234567890", "events:source": ["a", "b"]},
@@ -74,6 +71,21 @@ def test_a_valid_policy_is_stored_as_written(name: str) -> None:
 
 
 NORMALISED = [
+    (
+        document(Effect="Deny", Principal=None, NotPrincipal={"AWS": "444455556666"}),
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": "one",
+                    "Effect": "Deny",
+                    "NotPrincipal": {"AWS": "arn:aws:iam::444455556666:root"},
+                    "Action": "events:PutEvents",
+                    "Resource": BUS,
+                }
+            ],
+        },
+    ),
     (
         {**document(), "Statement": STATEMENT},
         document(),
@@ -120,6 +132,7 @@ REFUSED = [
     ("[]", "This text appears not to be a policy"),
     ('"text"', "This text appears not to be a policy"),
     ('{"Version":"2012-10-17","Statement":[],"More":1}', "This text appears not to be a policy"),
+    (compact({**document(), "Id": 5}), "This text appears not to be a policy"),
     ('{"Version":"2012-10-17","Statement":[1]}', "This text appears not to be a policy"),
     ("", "This policy contains invalid Json"),
     ("{", "This policy contains invalid Json"),
@@ -201,6 +214,10 @@ REFUSED = [
     (compact(document(Effect="allow")), AT + "Effect has to be Allow or Deny"),
     (compact(document(Sid=1)), AT + "Sid has to be a string"),
     (compact(document(Action=[])), AT + "Action has to be a string or a list of strings"),
+    (
+        compact({"Version": "2012-10-17", "Statement": {**STATEMENT, "Effect": "No"}}),
+        "Invalid statement at line 1 column 37: Effect has to be Allow or Deny",
+    ),
     (compact(document(Extra=1)), AT + 'Unknown field "Extra"'),
     (
         compact(document(NotAction="events:PutEvents")),
@@ -256,6 +273,23 @@ def test_a_refusal_says_the_line_of_the_statement() -> None:
 
     with pytest.raises(ValidationException, match=r"^Invalid statement at line 4 column 5: "):
         parse_bus_policy(text, bus_arn=BUS)
+
+
+def test_the_place_is_found_behind_other_members_and_long_numbers() -> None:
+    """Whatever precedes the statement, its place is told."""
+    number = "9" * 5_000
+    first = compact(document(Condition={"NumericEquals": {"aws:EpochTime": "N"}})["Statement"][0])
+    second = compact({**STATEMENT, "Sid": "two", "Effect": "Maybe"})
+    head = '{"Version":"2012-10-17","Id":"a\\"b","Statement":['
+    middle = first.replace('"N"', f'["0",{number}]') + ","
+    text = head + middle.replace("NumericEquals", "StringEquals") + second + "]}"
+
+    with pytest.raises(ValidationException) as refused:
+        parse_bus_policy(text, bus_arn=BUS)
+
+    column = text.index(second) + 1
+    expected = f"Invalid statement at line 1 column {column}: Effect has to be Allow or Deny"
+    assert expected == refused.value.message
 
 
 def test_a_rule_on_another_bus_is_not_this_buss_affair() -> None:

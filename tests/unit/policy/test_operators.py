@@ -71,6 +71,8 @@ COMPARED = [
     ("IpAddress", "2001:db8::/32", "2001:db8::1", True),
     ("IpAddress", "10.0.0.0/8", "2001:db8::1", False),
     ("IpAddress", "10.0.0.0/8", "here", None),
+    ("IpAddress", "10.0.0.0/0.255.255.255", "10.0.0.1", None),
+    ("IpAddress", "fe80::/10", "fe80::1%eth0", True),
     ("ArnEquals", "arn:aws:events:*:*:rule/*", ARN, True),
     ("ArnLike", "arn:aws:events:us-east-?:111122223333:rule/bus/r:1", ARN, True),
     ("ArnLike", "arn:aws:events:*:rule/bus/r:1:x", ARN, False),

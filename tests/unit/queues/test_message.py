@@ -10,6 +10,7 @@ import pytest
 from farspan.errors import AwsError, ReceiptHandleIsInvalid
 from farspan.model.queue import Message, MessageAttribute
 from farspan.queues.message import (
+    CLAIM_LIMIT,
     ReceiptHandle,
     check_message,
     decode_message,
@@ -65,6 +66,13 @@ def test_a_garbled_receipt_handle_is_refused(garbled: str) -> None:
     """A text that is no receipt handle of the queue is refused as SQS refuses it."""
     with pytest.raises(ReceiptHandleIsInvalid):
         read_receipt_handle(garbled, LIST)
+
+
+@pytest.mark.parametrize("claim", [0, -1, CLAIM_LIMIT, 2**63, 2**64 - 1])
+def test_a_receipt_handle_of_no_claim_is_refused(claim: int) -> None:
+    """A number that no receive ever gave is refused before it gets to the store."""
+    with pytest.raises(ReceiptHandleIsInvalid):
+        read_receipt_handle(str(ReceiptHandle(LIST, b"\x00" * 16, claim)), LIST)
 
 
 def test_a_message_is_kept_whole() -> None:

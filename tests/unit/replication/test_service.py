@@ -13,16 +13,17 @@ from farspan.ingest.entries import Entry, Placement, accept_entries
 from farspan.model.endpoint import Endpoint, EndpointState, ReplicationState
 from farspan.model.event import CallId, EventBatch, call_id_of
 from farspan.replication.service import (
+    LATE_SECONDS,
     PULL_EVENT_COUNT,
     RETRY_SECONDS,
     WAIT_SECONDS,
     ReplicationService,
 )
 from farspan.replication.stream import StreamReply, StreamRequest, replication_cursor
-from farspan.store.base import Append, Change, Result, StoreError
+from farspan.store.base import READ_BYTES_MAX, Append, Change, Result, StoreError, Trim
 from farspan.store.memory import MemoryStore
 
-EAST, WEST = "us-east-1", "us-west-2"
+EAST, WEST, EU = "us-east-1", "us-west-2", "eu-west-1"
 
 
 def endpoint_named(name: str) -> Endpoint:
@@ -125,12 +126,17 @@ class Pair:
             await service.close()
 
     def put(
-        self, region: str, name: str, event_count: int = 1, endpoint: Endpoint | None = ORDERS
+        self,
+        region: str,
+        name: str,
+        event_count: int = 1,
+        endpoint: Endpoint | None = ORDERS,
+        detail: str = "{}",
     ) -> None:
         """Let a Region accept a call."""
         call = call_id_of("key", name, b"")
         acceptance = accept_entries(
-            [Entry(source="shop", detail_type=name, detail="{}")] * event_count,
+            [Entry(source="shop", detail_type=name, detail=detail)] * event_count,
             call=call,
             account=ORDERS.account,
             region=region,
@@ -274,6 +280,36 @@ async def test_g9_a_long_backlog_crosses_whole(pair: Pair) -> None:
     await pair.close()
 
 
+async def test_large_events_cross_in_several_replies(pair: Pair) -> None:
+    """A reply stays within what a connection carries, and the next one goes on from there."""
+    detail = msgspec.json.encode({"x": "y" * (READ_BYTES_MAX // 5)}).decode()
+    for number in range(12):
+        pair.put(EAST, f"{number:02}", detail=detail)
+    await pair.start()
+    await pair.settle(1)
+    counts = [len(r.batches) for region, r in pair.replies if region == EAST and r.batches]
+
+    assert counts == [5, 5, 2]
+    assert await pair.names(WEST) == [f"{number:02}" for number in range(12)]
+    await pair.close()
+
+
+async def test_replicas_land_on_the_bus_of_their_time(pair: Pair) -> None:
+    """What waits while the endpoint gets another bus crosses to the bus that it was sent to."""
+    pair.down = {EAST}
+    await pair.start()
+    pair.put(EAST, "a")
+    for region in (EAST, WEST):
+        pair.endpoints[region] = [msgspec.structs.replace(ORDERS, event_bus_name="new")]
+        pair.services[region].refresh()
+    pair.down = set()
+    await pair.settle(1)
+
+    assert await pair.names(WEST) == ["a"]
+    assert await pair.stores[WEST].event_buses() == [BUS]
+    await pair.close()
+
+
 # --- restarts and faults --------------------------------------------------------------------
 
 
@@ -374,6 +410,48 @@ async def test_a_fault_of_the_program_does_not_end_replication(
 
     assert "ZeroDivisionError" in caplog.text
     assert await pair.names(WEST) == ["a"]
+    await pair.close()
+
+
+def losses(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return from where to where events are missing, as the log says."""
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    return [line.partition("stream=orders.veo ")[2] for line in lines if "missing" in line]
+
+
+async def test_events_that_left_the_origin_are_missed_once_and_aloud(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A secondary that was rebuilt takes what is left, and says what it cannot have."""
+    for name in ("a", "b", "c"):
+        pair.put(EAST, name, event_count=2)
+    pair.stores[EAST].apply([Trim(BUS, 5)])
+    await pair.start()
+    await pair.settle(60)
+    pair.put(EAST, "d")
+    await pair.restart(WEST)
+    await pair.settle(60)
+
+    assert losses(caplog) == ["from=1 to=4"]
+    assert await pair.names(WEST) == ["c", "c", "d"]
+    await pair.close()
+
+
+async def test_a_stream_that_left_the_origin_whole_is_missed_once_and_aloud(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where nothing is left there is nothing to copy, and the next event is copied at once."""
+    pair.put(EAST, "a", event_count=3)
+    pair.stores[EAST].apply([Trim(BUS, 99)])
+    await pair.start()
+    await pair.settle(60)
+    lags = pair.services[WEST].lags()
+    pair.put(EAST, "b")
+    await pair.settle()
+
+    assert losses(caplog) == ["from=1 to=3"]
+    assert lags == {ORDERS.endpoint_id: 0.0}
+    assert await pair.names(WEST) == ["b"]
     await pair.close()
 
 
@@ -529,7 +607,60 @@ async def test_what_is_asked_beyond_is_known_to_have_arrived(pair: Pair) -> None
     await pair.close()
 
 
+async def test_what_one_region_has_another_may_not(pair: Pair) -> None:
+    """After the secondary moved, what the former one copied does not count for the new one."""
+    moved = msgspec.structs.replace(ORDERS, secondary_region=EU)
+    pair.put(EAST, "a", event_count=3)
+    await pair.services[EAST].serve(request_for(ORDERS, after=3, wait_seconds=0))
+
+    assert pair.services[EAST].shipped(ORDERS) == 3
+    assert pair.services[EAST].shipped(moved) == 0
+
+
 # --- lags and endpoints ---------------------------------------------------------------------
+
+
+async def test_a_new_puller_does_not_wait_for_events(pair: Pair) -> None:
+    """Failback may be waiting for the lag: it is known with the first reply; then polls are long."""
+    await pair.start()
+    waits = [request.wait_seconds for region, request in pair.asked if region == EAST]
+
+    assert waits == [0.0, 0.0, WAIT_SECONDS]  # the first only asks which log it is
+    assert pair.services[WEST].lags() == {ORDERS.endpoint_id: 0.0}
+    await pair.close()
+
+
+async def test_a_late_answer_makes_the_lag_unknown(pair: Pair) -> None:
+    """A Region that hangs in mid-poll may have accepted anything since."""
+    await pair.start()
+
+    async def hang(_: StreamRequest) -> StreamReply:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    pair.services[EAST].serve = hang  # type: ignore[method-assign]
+    await pair.settle(WAIT_SECONDS)  # the poll under way ends, and the next one hangs
+    lags = []
+    for seconds in (WAIT_SECONDS + LATE_SECONDS - 0.1, 0.2):
+        await pair.settle(seconds)
+        lags.append(pair.services[WEST].lags())
+
+    assert lags == [{ORDERS.endpoint_id: 0.0}, {}]
+    await pair.close()
+
+
+async def test_a_new_secondary_changes_the_source(pair: Pair) -> None:
+    """When an endpoint gets another secondary Region, the primary pulls from that one."""
+    await pair.start()
+    pair.down = {EU}
+    pair.endpoints[EAST] = [msgspec.structs.replace(ORDERS, secondary_region=EU)]
+    pair.services[EAST].refresh()
+    pair.asked.clear()
+    await pair.settle(3 * WAIT_SECONDS)
+
+    assert {region for region, request in pair.asked if request.region == EAST} == {EU}
+    assert pair.services[EAST].lags() == {}
+    await pair.close()
 
 
 async def test_a_lag_is_known_once_a_reply_came(pair: Pair) -> None:

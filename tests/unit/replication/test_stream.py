@@ -18,6 +18,7 @@ from farspan.replication.stream import (
     StreamReply,
     StreamUnknown,
     check_reply,
+    first_left,
     plan_replicas,
     replication_cursor,
     ship,
@@ -152,6 +153,15 @@ def test_a_replica_keeps_what_it_was() -> None:
     assert replica.position == 0
 
 
+def test_a_replica_lands_on_the_bus_that_has_it_at_its_origin() -> None:
+    """An endpoint's bus may have changed since the event was accepted."""
+    batch = msgspec.structs.replace(shipped("a", 1), event_bus=f"{ENDPOINT.account}/former")
+    (append, _), _ = plan_replicas(ENDPOINT, EAST, LOG, 0, [batch])
+
+    assert isinstance(append, Append)
+    assert append.batch.event_bus == f"{ENDPOINT.account}/former"
+
+
 # --- the plan -------------------------------------------------------------------------------
 
 
@@ -271,3 +281,33 @@ def test_an_unknown_stream_says_nothing() -> None:
     """That a Region does not know the endpoint does not mean that there is nothing to copy."""
     with pytest.raises(StreamUnknown, match=EAST):
         check_reply(ENDPOINT, EAST, 0, StreamReply(log=LOG, end=0, known=False))
+
+
+@pytest.mark.parametrize(
+    ("cursor", "start", "end", "left"),
+    [
+        (0, 0, 0, None),
+        (0, 1, 5, None),
+        (2, 3, 5, None),
+        (2, 1, 5, None),
+        (5, 4, 5, None),
+        (5, 0, 5, None),
+        (0, 3, 5, 3),
+        (2, 5, 5, 5),
+        (2, 0, 5, 6),
+    ],
+    ids=[
+        "no-stream",
+        "from-the-start",
+        "follows-on",
+        "nothing-trimmed",
+        "all-copied",
+        "all-copied-and-trimmed",
+        "beginning-trimmed",
+        "all-but-the-last-trimmed",
+        "all-trimmed",
+    ],
+)
+def test_first_left(cursor: int, start: int, end: int, left: int | None) -> None:
+    """Where events beyond the cursor are gone, it is known where to go on."""
+    assert left == first_left(cursor, StreamReply(log=LOG, start=start, end=end))

@@ -25,7 +25,7 @@ from farspan.store.base import (
     StoreUnusable,
     Trim,
 )
-from farspan.store.schema import FORMAT_VERSION
+from farspan.store.schema import FORMAT_VERSION, Sql
 from farspan.store.sqlite import SqliteStore, open_store
 
 if TYPE_CHECKING:
@@ -133,6 +133,23 @@ async def test_numbers_go_on_after_a_trim_and_a_restart(path: Path) -> None:
     assert result == [Appended(3, repeated=False)]
     assert batch.sequence == 3
     await store.close()
+
+
+async def test_a_trim_looks_at_nothing_beyond_what_it_removes(path: Path) -> None:
+    """It goes from the oldest on, so that a long log does not make each trim long."""
+    await reopen(path).close()
+    connection = apsw.Connection(str(path))
+    plan = [
+        row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {Sql.TRIM_UP_TO}", (1, 2, 2, 1))
+    ]
+    connection.close()
+    of_log = [step for step in plan if " log " in f"{step} "]
+
+    assert of_log
+    assert all(
+        step.startswith("SEARCH log USING") and "rowid>? AND rowid<?" in step for step in of_log
+    )
+    assert not any("TEMP B-TREE" in step for step in plan)
 
 
 async def test_a_stream_over_two_buses_never_goes_back(path: Path) -> None:
@@ -314,6 +331,23 @@ async def test_an_io_error_stops_the_store(disk: Disk, path: Path, fault: str) -
 
     assert kept[0] == 1
     assert again[0] in (Appended(2, repeated=False), Appended(2, repeated=True))
+    await store.close()
+
+
+async def test_a_stopped_store_raises_each_caller_an_error_of_its_own(
+    disk: Disk, path: Path
+) -> None:
+    """A shared one would collect every caller's traceback for as long as the node runs."""
+    store = reopen(path)
+    disk.fail_write = lambda: apsw.IOError("I/O error")
+    calls = [*(store.commit([append(n)]) for n in (1, 2)), *(store.commit([]) for _ in range(2))]
+    errors = await asyncio.gather(*calls[:2], return_exceptions=True)
+    disk.fail_write = None
+    errors += await asyncio.gather(*calls[2:], return_exceptions=True)
+
+    assert [type(error) for error in errors] == [StoreFailed] * 4
+    assert len({id(error) for error in errors}) == 4
+    assert len(set(map(str, errors))) == 1
     await store.close()
 
 

@@ -167,3 +167,14 @@ def test_the_fast_path_knows_the_models_figures() -> None:
     assert (1, put_events.ENTRY_COUNT_MAX) == (entries.minimum, entries.maximum)
     assert put_events.TEXT_LENGTH_MAX == entry["TraceHeader"].shape.maximum
     assert put_events.RESOURCE_LENGTH_MAX == entry["Resources"].shape.item.shape.maximum
+
+
+def test_long_names_are_not_kept() -> None:
+    """A name that no bus or endpoint can have is refused as before, and takes no memory."""
+    checks = (put_events._is_event_bus_name, put_events._is_endpoint_id)
+    kept = [check.cache_info().currsize for check in checks]
+    for sent in (body(ENTRY | {"EventBusName": "x" * 5_000}), body(ENTRY, EndpointId="x" * 5_000)):
+        with pytest.raises(ValidationException):
+            decode_put_events(sent)
+
+    assert kept == [check.cache_info().currsize for check in checks]
