@@ -44,6 +44,7 @@ from farspan.replication.service import ReplicationService
 from farspan.replication.stream import StreamReply, StreamRequest
 from farspan.retention import Retention
 from farspan.sealing import Sealer, open_sealer
+from farspan.sessions import SessionTokens
 from farspan.store.base import Store
 from farspan.store.sqlite import open_store
 from farspan.targets.base import TargetSender
@@ -128,6 +129,7 @@ class Node:
         self._clock = clock
         self._ids = ids
         self._data = data / node.name if data else None
+        self._sessions = SessionTokens(config.cluster_secret, ids.token)
         self.forwarder = Forwarder(node.name)
         self._peers = PeerClient(self.forwarder, clock, config.cluster_secret)
         self.region: Region | None = None
@@ -213,6 +215,8 @@ class Node:
             url=self._public_url(),
             started_at=self._clock.now(),
             sealer=self._sealer(resources),
+            sessions=self._sessions,
+            enforces_roles=self.config.iam.enforce,
             ingest=ingest,
             quotas=self.config.quotas,
         )
@@ -256,6 +260,8 @@ class Node:
                 cluster_secret=self.config.cluster_secret,
                 auth=self.config.auth,
                 clock=self._clock,
+                sessions=self._sessions,
+                find_role=self.catalog.role,
             ),
             catalog=self.catalog,
             routing=self.routing,

@@ -186,7 +186,7 @@ def _keys_in_file(path: Path, held_count: int, token: Callable[[int], bytes]) ->
     except FileNotFoundError:
         if held_count:
             raise SecretsUnusable(
-                f"The store holds {held_count} sealed secrets, and {path}, which opens them, is "
+                f"The store holds sealed secrets ({held_count}), and {path}, which opens them, is "
                 f"gone. Put it back from a backup, or give its key in {KEY_VARIABLE}."
             ) from None
         return [_make_key_file(path, token)]

@@ -123,8 +123,10 @@ class Deployment:
         assert not self._thread.is_alive(), "the deployment did not stop"
 
 
-def deploy(regions: tuple[str, ...], *, edge: bool, auth: bool, data: Path | None) -> Deployment:
-    """Start a deployment on free loopback ports."""
+def deploy(
+    regions: tuple[str, ...], *, edge: bool, auth: bool, data: Path | None, **more: Any
+) -> Deployment:
+    """Start a deployment on free loopback ports; `more` are settings of its configuration."""
     names: list[str | None] = [None] if edge else []
     names += regions
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in names]
@@ -136,13 +138,13 @@ def deploy(regions: tuple[str, ...], *, edge: bool, auth: bool, data: Path | Non
         )
         for region, bound in zip(names, sockets, strict=True)
     )
-    config = Config(
-        nodes=nodes,
-        credentials=CREDENTIALS,
-        auth=auth,
-        cluster_secret="the nodes' own secret",
-        health=HealthConfig(time_scale=TIME_SCALE),
-    )
+    settings: dict[str, Any] = {
+        "credentials": CREDENTIALS,
+        "cluster_secret": "the nodes' own secret",
+        "health": HealthConfig(time_scale=TIME_SCALE),
+        **more,
+    }
+    config = Config(nodes=nodes, auth=auth, **settings)
     deployment = Deployment(config, data, sockets)
     deployment.start()
     return deployment
@@ -165,6 +167,20 @@ def open_deployment() -> Iterator[Deployment]:
     running.stop()
 
 
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[Callable[..., Deployment]]:
+    """Start deployments of one Region, in memory, whose configuration has other settings."""
+    running: list[Deployment] = []
+
+    def deployed(**settings: Any) -> Deployment:
+        running.append(deploy((EAST,), edge=False, auth=True, data=None, **settings))
+        return running[-1]
+
+    yield deployed
+    for each in running:
+        each.stop()
+
+
 # --- clients ---------------------------------------------------------------------------------
 
 ClientFactory = Callable[..., Any]
@@ -177,7 +193,7 @@ def client_of() -> Iterator[ClientFactory]:
     made: dict[tuple[Any, ...], Any] = {}
 
     def client_of(
-        url: str, service: str, region: str, key: tuple[str, str], **settings: Any
+        url: str, service: str, region: str, key: tuple[str, ...], **settings: Any
     ) -> Any:
         wanted = (url, service, region, key, tuple(sorted(settings.items())))
         if wanted not in made:
@@ -187,6 +203,7 @@ def client_of() -> Iterator[ClientFactory]:
                 endpoint_url=url,
                 aws_access_key_id=key[0],
                 aws_secret_access_key=key[1],
+                aws_session_token=key[2] if len(key) > 2 else None,
                 config=BotoConfig(
                     connect_timeout=5,
                     read_timeout=30,
@@ -209,7 +226,7 @@ def client(deployment: Deployment, client_of: ClientFactory) -> ClientFactory:
         service: str,
         region: str = EAST,
         *,
-        key: tuple[str, str] = ("test", "test"),
+        key: tuple[str, ...] = ("test", "test"),
         **settings: Any,
     ) -> Any:
         return client_of(deployment.url, service, region, key, **settings)

@@ -140,28 +140,6 @@ def test_a_missing_name_is_null(unchecked: Callable[..., BaseClient], refusal: R
     ) == refusal(unchecked("events").create_event_bus)
 
 
-@pytest.mark.parametrize(
-    ("member", "value"),
-    [
-        ("EventSourceName", "aws.partner/shop/orders"),
-        ("KmsKeyIdentifier", "alias/key"),
-        ("DeadLetterConfig", {"Arn": f"arn:aws:sqs:{EAST}:{ACCOUNT}:dead"}),
-        ("LogConfig", {"Level": "TRACE"}),
-        ("Tags", [{"Key": "team", "Value": "shop"}]),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_what_is_not_there_yet_is_refused_by_name(
-    events: BaseClient, name: str, refusal: Refusal, member: str, value: object
-) -> None:
-    """A member that would be ignored is refused, and nothing is created."""
-    assert (
-        "ValidationException",
-        f"Parameter {member} is not valid. Reason: Farspan does not have {member} yet.",
-    ) == refusal(events.create_event_bus, Name=name, **{member: value})
-    assert [] == events.list_event_buses(NamePrefix=name)["EventBuses"]
-
-
 def test_describing_a_missing_bus(events: BaseClient, refusal: Refusal) -> None:
     """A bus that does not exist is not found, with HTTP 400 as for every client error."""
     assert (

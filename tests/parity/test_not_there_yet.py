@@ -94,10 +94,15 @@ def test_an_operation_of_route53_that_is_not_there_yet(
         ),
         ("dynamodb", "list_tables", "UnknownOperationException", " 'DynamoDB_20120810.ListTables'"),
         ("sns", "list_topics", "InvalidAction", " 'ListTopics'"),
-        ("iam", "list_roles", "InvalidAction", " 'ListRoles'"),
+        (
+            "autoscaling",
+            "describe_auto_scaling_groups",
+            "InvalidAction",
+            " 'DescribeAutoScalingGroups'",
+        ),
         ("eventbridgev2", "list_event_buses", "UnknownOperationException", " 'ListEventBuses'"),
     ],
-    ids=["cloudwatch", "dynamodb", "sns", "iam", "eventbridgev2"],
+    ids=["cloudwatch", "dynamodb", "sns", "autoscaling", "eventbridgev2"],
 )
 def test_a_service_that_is_not_there(
     client: Callable[..., BaseClient],

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import apsw
+import boto3
 import pytest
 from deployments import FARSPAN, StartUp, eventually, is_alive, serving
 
@@ -113,6 +114,46 @@ def test_data_survives_a_new_start(start_up: StartUp) -> None:
     url = sqs.get_queue_url(QueueName="demo")["QueueUrl"]
     reply = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=10)
     assert event_id in reply["Messages"][0]["Body"]
+
+
+def test_the_demo_endpoint_follows_its_primary_to_another_port(start_up: StartUp) -> None:
+    """`up` again on other ports: the endpoint's health check watches the primary that there is."""
+    start_up().stop()
+    second = start_up()
+    endpoint = second.client("events").describe_endpoint(Name="demo")
+    check = endpoint["RoutingConfig"]["FailoverConfig"]["Primary"]["HealthCheck"]
+    found = second.client("route53").get_health_check(HealthCheckId=check.rpartition("/")[2])
+    port = found["HealthCheck"]["HealthCheckConfig"]["Port"]
+
+    assert endpoint["State"] == "ACTIVE"
+    assert second.file["regions"][0]["url"].endswith(f":{port}")
+
+
+def test_what_is_stored_is_for_its_owner_alone(start_up: StartUp) -> None:
+    """Store, logs, configuration and directories: nobody else on the machine reads them."""
+    up = start_up("--empty")
+    paths = [up.data, *up.data.rglob("*")]
+    open_to_others = [path for path in paths if path.lstat().st_mode & 0o077]
+
+    assert {"store.sqlite3", "us-east-1.log", "farspan.toml"} <= {path.name for path in paths}
+    assert open_to_others == []
+
+
+def test_the_environment_does_not_override_what_up_was_told(
+    start_up: StartUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`up --auth off` takes any key, also where FARSPAN_AUTH says on."""
+    monkeypatch.setenv("FARSPAN_AUTH", "on")
+    up = start_up("--empty", "--auth", "off")
+    client = boto3.client(
+        "events",
+        region_name="us-east-1",
+        endpoint_url=up.file["url"],
+        aws_access_key_id="any",
+        aws_secret_access_key="key",
+    )
+
+    assert client.list_event_buses()["EventBuses"]
 
 
 def test_a_region_that_dies_is_reported_and_comes_back_by_hand(start_up: StartUp) -> None:

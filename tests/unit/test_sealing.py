@@ -211,7 +211,10 @@ def _a_folder(directory: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (_gone, "The store holds 1 sealed secrets, and .* which opens them, is gone. Put it back"),
+        (
+            _gone,
+            r"The store holds sealed secrets \(1\), and .* which opens them, is gone. Put it back",
+        ),
         (_other, "1 of the 1 secrets in the store are sealed with another key than .* has. Add"),
         (_empty, "holds no key. Put one there, 32 bytes in base64; `openssl rand -base64 32`"),
         (_short, "must hold 32 bytes in base64 for each key; `openssl rand -base64 32` makes"),

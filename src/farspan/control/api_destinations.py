@@ -25,6 +25,7 @@ from farspan.model.api_destination import (
 )
 from farspan.model.connection import is_https_url
 
+
 @operation("events", "CreateApiDestination", changes_resources=True)
 async def create_api_destination(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Create an API destination that uses a connection of the caller's."""

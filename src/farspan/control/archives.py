@@ -24,9 +24,6 @@ from farspan.model.arn import parse_arn
 from farspan.model.bus import EventBus
 from farspan.pattern import compile_pattern
 
-ARCHIVES_MAX = 500
-"""Archives in one account and Region. AWS documents no figure; this one is our choice."""
-
 NOT_ARCHIVED = "Farspan keeps archives as resources only so far: no event is archived yet."
 
 

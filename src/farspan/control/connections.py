@@ -36,9 +36,6 @@ from farspan.model.connection import (
     secret_arn_of,
 )
 
-CONNECTIONS_MAX = 3_000
-"""Connections in one account and Region (EventBridge quota)."""
-
 NO_TOKEN_YET = "Farspan does not request OAuth tokens yet."  # noqa: S105 - a sentence
 DEAUTHORIZED = (
     "The authorization parameters were removed from this connection by a DeauthorizeConnection "

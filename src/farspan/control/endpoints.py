@@ -14,6 +14,7 @@ import msgspec
 
 from farspan.catalog.federation import PeerReport
 from farspan.control.paging import page
+from farspan.control.passed_roles import check_passed_role
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
 from farspan.endpoints.lifecycle import Facts, Next, advance
 from farspan.errors import (
@@ -32,9 +33,6 @@ from farspan.model.endpoint import (
     ReplicationState,
     endpoint_id_of,
 )
-
-ENDPOINTS_MAX = 100
-"""Endpoints in one account and Region (EventBridge quota)."""
 
 log = logging.getLogger("farspan.control")
 
@@ -232,6 +230,7 @@ def _with(plane: ControlPlane, endpoint: Endpoint, params: Params) -> Endpoint:
         changes["description"] = params["Description"]
     if "RoleArn" in params:
         changes["role_arn"] = params["RoleArn"]
+        check_passed_role(plane, endpoint.account, params["RoleArn"], source_arn=endpoint.arn)
     replication = (params.get("ReplicationConfig") or {}).get("State")
     if replication is not None:
         changes["replication"] = ReplicationState(replication)

@@ -74,7 +74,7 @@ def offered_source(plane: ControlPlane, caller: Caller, name: str) -> EventSourc
 
 
 def _invalid_state(source: EventSource, wish: str) -> InvalidStateException:
-    """The text is our choice."""
+    """Return the refusal of a change of state. The text is our choice."""
     return InvalidStateException(
         f"Event source {source.name} is {source.state} and cannot be {wish}."
     )

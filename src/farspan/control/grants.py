@@ -37,9 +37,7 @@ MANAGED_POLICIES: Final = {
         "AmazonRoute53FullAccess": _admin("route53:*"),
         "AmazonRoute53ReadOnlyAccess": _admin("route53:Get*", "route53:List*"),
         "AmazonSQSFullAccess": _admin("sqs:*"),
-        "AmazonSQSReadOnlyAccess": _admin(
-            "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:List*"
-        ),
+        "AmazonSQSReadOnlyAccess": _admin("sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:List*"),
         "IAMFullAccess": _admin("iam:*"),
         "IAMReadOnlyAccess": _admin("iam:Get*", "iam:List*"),
     }.items()

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from farspan.catalog.federation import PeerReport
 from farspan.catalog.resources import Resources
 from farspan.clock import Clock, IdSource, SystemIds
-from farspan.control.grants import Grants
 from farspan.config import QuotaConfig
+from farspan.control.grants import Grants
 from farspan.ingest.service import IngestService
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, Vote
@@ -94,7 +94,7 @@ class ControlPlane:
     url: str
     sealer: Sealer
     ingest: IngestService
-    quotas: QuotaConfig = QuotaConfig()
+    quotas: QuotaConfig = field(default_factory=QuotaConfig)
     started_at: float = 0.0
     sessions: SessionTokens = field(default_factory=lambda: SessionTokens("", SystemIds().token))
     enforces_roles: bool = False

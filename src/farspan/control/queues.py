@@ -204,17 +204,27 @@ def _queue_url(plane: ControlPlane, queue: Queue) -> str:
     return f"{plane.url}/{queue.account}/{queue.name}"
 
 
-def _find_queue(plane: ControlPlane, caller: Caller, url: str) -> Queue:
-    """Return the queue that a URL names, whatever the host: clients reach a node by many.
+def queue_address(account: str, url: str) -> tuple[str, str]:
+    """Return account and name of the queue that a URL names, whatever the host and the path before.
 
-    Raises QueueDoesNotExist, also where it is another account's.
+    A URL without an account means the caller's, `account`. Raises QueueDoesNotExist for no URL.
     """
     try:
         path = urlsplit(url).path
     except ValueError:
         raise _no_queue() from None
     parts = [part for part in path.split("/") if part]
-    account, name = parts[-2:] if len(parts) > 1 else (caller.account, "".join(parts))
+    if len(parts) > 1:
+        return parts[-2], parts[-1]
+    return account, "".join(parts)
+
+
+def _find_queue(plane: ControlPlane, caller: Caller, url: str) -> Queue:
+    """Return the queue that a URL names, whatever the host: clients reach a node by many.
+
+    Raises QueueDoesNotExist, also where it is another account's.
+    """
+    account, name = queue_address(caller.account, url)
     queue = plane.resources.queue(account, name) if account == caller.account else None
     if queue is None:
         raise _no_queue()

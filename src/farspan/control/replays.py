@@ -32,9 +32,6 @@ from farspan.model.archive import (
 from farspan.model.arn import Arn, parse_arn, rule_arn
 from farspan.model.bus import EventBus
 
-ACTIVE_REPLAYS_MAX = 10
-"""Replays of one account and Region that have not ended (EventBridge quota)."""
-
 HISTORY_SECONDS = 90 * 86_400
 """How long a replay that has ended is shown (EventBridge user guide)."""
 

@@ -15,6 +15,7 @@ import msgspec
 from farspan.control.archives import archive_behind, archives_of
 from farspan.control.naming import permitted_event_bus, refuse_members
 from farspan.control.paging import page
+from farspan.control.passed_roles import check_passed_role
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
 from farspan.delivery.service import delivery_cursor
 from farspan.errors import (
@@ -25,6 +26,7 @@ from farspan.errors import (
 )
 from farspan.ingest.schedule import parse_schedule
 from farspan.model.archive import archive_rule
+from farspan.model.arn import rule_arn
 from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
 from farspan.model.endpoint import managed_rule
 from farspan.model.rule import Rule, RuleState
@@ -50,6 +52,8 @@ async def put_rule(plane: ControlPlane, caller: Caller, params: Params) -> Outpu
     state = RuleState(params.get("State") or RuleState.ENABLED)
     _check_schedule(params, bus, state)
     compile_pattern(params["EventPattern"])
+    arn = rule_arn(plane.region, bus.account, bus.name, name)
+    check_passed_role(plane, caller.account, params.get("RoleArn"), source_arn=arn)
     former = plane.resources.rule(bus.account, bus.name, name)
     others = plane.resources.rules_of(bus.account, bus.name)
     if former is None and len(others) >= plane.quotas.rules_per_bus:

@@ -50,9 +50,7 @@ def _changeable(
     return tagged
 
 
-def _tagged(
-    plane: ControlPlane, caller: Caller, text: str, operation_name: str
-) -> EventBus | Rule:
+def _tagged(plane: ControlPlane, caller: Caller, text: str, operation_name: str) -> EventBus | Rule:
     """Return the rule or the bus that an ARN names.
 
     Raises ResourceNotFoundException in the words of the resource.

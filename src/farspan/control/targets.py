@@ -10,6 +10,7 @@ import msgspec
 from farspan.control.archives import archive_behind
 from farspan.control.naming import permitted_event_bus
 from farspan.control.paging import page
+from farspan.control.passed_roles import check_passed_role
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
 from farspan.control.rules import existing_rule, refuse_managed
 from farspan.errors import LimitExceededException, ManagedRuleException, ValidationException
@@ -37,6 +38,7 @@ async def put_targets(plane: ControlPlane, caller: Caller, params: Params) -> Ou
     targets = dict(rule.targets)
     for given in params["Targets"]:
         target = _target(plane, caller, given)
+        check_passed_role(plane, caller.account, given.get("RoleArn"), source_arn=rule.arn)
         targets[target.id] = target
     if len(targets) > plane.quotas.targets_per_rule:
         raise LimitExceededException("The requested resource exceeds the maximum number allowed.")

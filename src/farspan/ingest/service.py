@@ -40,7 +40,8 @@ CANARY_SECONDS_MAX = 0.25
 class PutEventsCall:
     """Who put what, and what is needed to know the call again.
 
-    `principal` is the ARN of who in the account calls, None for its root. `invocation_id` is the SDK's `amz-sdk-invocation-id`: the same on every retry of one call.
+    `principal` is the ARN of who in the account calls, None for its root.
+    `invocation_id` is the SDK's `amz-sdk-invocation-id`: the same on every retry of one call.
     """
 
     account: str

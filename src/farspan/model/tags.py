@@ -1,4 +1,4 @@
-"""Tags of a rule or a bus, by key. The model of the API bounds keys and values; here is the rest."""
+"""Tags of a rule or a bus, by key. The API's model bounds keys and values; here is the rest."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ XML_ERROR_CODES: Final[Mapping[str, tuple[str, int | None]]] = MappingProxyType(
 
 # STS models an error of this name for tokens of identity providers. A session token that expired is
 # a common error in STS too.
-_FOREIGN_TOKEN_ERROR: Final = "ExpiredTokenException"
+_FOREIGN_TOKEN_ERROR: Final = "ExpiredTokenException"  # noqa: S105 - an error's name
 
 _DECLARATION: Final = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,20}")

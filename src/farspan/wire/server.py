@@ -13,6 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from farspan.control.authority import authorize, authorize_put
 from farspan.control.plane import perform
 from farspan.control.registry import OPERATIONS
 from farspan.endpoints.service import RegionUnreachable
@@ -23,12 +24,15 @@ from farspan.errors import (
     ResourceNotFoundException,
     ServiceUnavailableException,
     UnknownOperationException,
+    UnrecognizedClientException,
     ValidationException,
 )
 from farspan.ingest.service import PutEventsCall
 from farspan.model.endpoint import Endpoint
+from farspan.model.role import Role
 from farspan.store.base import StoreError
-from farspan.wire import protocols
+from farspan.wire import protocols, query
+from farspan.wire.access import UNKNOWN_KEY
 from farspan.wire.forward import (
     FORWARDED_HEADER,
     INVOCATION_HEADER,
@@ -48,7 +52,7 @@ AMZ_JSON = ("Content-Type", "application/x-amz-json-1.1")
 PASS_ON_SECONDS_MAX = 30.0
 """How long another Region may take to answer: longer than the longest long poll, 20 seconds."""
 
-GLOBAL_SERVICES = frozenset({"route53", "sts"})
+GLOBAL_SERVICES = frozenset({"iam", "route53", "sts"})
 """Services without Regions: any Region's node serves them."""
 
 log = logging.getLogger("farspan.wire")
@@ -96,8 +100,10 @@ class Server:
             return await self._pass_on(request, region)
         endpoint = self._services.catalog.endpoint(endpoint_id)
         if endpoint is None or not endpoint.in_use:
-            is_home = endpoint is not None and self._own is not None and (
-                self._own.region == endpoint.primary_region
+            is_home = (
+                endpoint is not None
+                and self._own is not None
+                and (self._own.region == endpoint.primary_region)
             )
             if self._own is not None and FORWARDED_HEADER in request.headers and not is_home:
                 raise ServiceUnavailableException(
@@ -135,12 +141,15 @@ class Server:
             endpoint.account != caller.account or own.region not in endpoint.regions
         ):
             raise ResourceNotFoundException(f"Endpoint {endpoint.endpoint_id} does not exist.")
+        put = decode_put_events(request.body)
+        if caller.grants is not None:
+            authorize_put(own.plane, caller, put.entries, endpoint)
         body = await own.ingest.put_events(
             PutEventsCall(
                 account=caller.account,
                 principal=caller.principal,
                 access_key_id=caller.access_key_id,
-                request=decode_put_events(request.body),
+                request=put,
                 body_sha256=hashlib.sha256(request.body).digest(),
                 invocation_id=request.headers.get(INVOCATION_HEADER),
                 endpoint=endpoint,
@@ -168,11 +177,15 @@ class Server:
             raise UnknownOperationException(
                 f"Farspan does not have the operation {service.name}:{operation.name} yet."
             )
+        if service.name == "iam" and caller.is_session and caller.role_arn is None:
+            # A key's session proves no second factor, without which IAM does not take it.
+            raise UnrecognizedClientException(UNKNOWN_KEY)
         params = protocols.decode(call, request)
         try:
             check(operation, params)
         except ValidationException as error:
             raise InvalidInput(error.message) if service.name == "route53" else error from None
+        authorize(self._own.plane, caller, service.name, operation.name, params)
         try:
             result = await perform(self._own.plane, caller, service.name, operation.name, params)
         except StoreError as error:
@@ -190,10 +203,25 @@ class Server:
             owner = self._services.catalog.owner_of_health_check(health_check_id)
             if owner is not None:
                 return owner
+        role = self._changed_role(request, call)
+        if role is not None:
+            return role.region
         if self._own is not None:
             return self._own.region
         heard = [r for r in self._services.config.regions if self._services.catalog.report_of(r)]
         return (heard or list(self._services.config.regions))[0]
+
+    def _changed_role(self, request: Request, call: Call) -> Role | None:
+        """Return the role that a call changes, None where it changes none that is known."""
+        assert call.service is not None, "an operation has a service"
+        registered = OPERATIONS.get((call.service.name, call.action))
+        if call.service.name != "iam" or registered is None or not registered.changes_resources:
+            return None
+        account = self._services.access.claimed_account(request)
+        name = query.form_fields(request).get("RoleName", "")
+        if account is None or call.action == "CreateRole":
+            return None
+        return self._services.catalog.role(account, name)
 
     def _regional(self, request: Request) -> str:
         """Return the Region that a request's signature is for.

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from farspan.wire.spec import Member, Operation, Shape
 
-# A pattern is not tried on more: by far the longest string that a model bounds and gives a
-# pattern has 2,048 characters. Beyond this a value counts as not matching.
+# A pattern is not tried on more, unless the model itself allows more: beyond this a value counts as
+# not matching. IAM's policies may have 131,072 characters, and their pattern is one class.
 PATTERN_CHARACTERS_MAX: Final = 10_000
 # AWS echoes whole values; eleven entries of a megabyte need not come back.
 ECHO_CHARACTERS_MAX: Final = 16_384
@@ -188,7 +188,7 @@ def _broken(shape: Shape, value: Any) -> list[str]:  # noqa: ANN401
             broken.append(_at_most(shape))
         elif shape.minimum is not None and size < shape.minimum:
             broken.append(_at_least(shape))
-    if shape.pattern is not None and not _matches(shape.pattern, value):
+    if shape.pattern is not None and not _matches(shape.pattern, value, shape.maximum):
         broken.append(_pattern(shape))
     if shape.enum and value not in shape.enum:
         broken.append(_enum(shape))
@@ -229,9 +229,9 @@ def _all(shape: Shape) -> str:
     return f"[{', '.join(listed or [_NOT_NULL])}]"
 
 
-def _matches(pattern: str, text: str) -> bool:
+def _matches(pattern: str, text: str, maximum: int | None) -> bool:
     """Match the whole text, as Java's `matches` does."""
-    if len(text) > PATTERN_CHARACTERS_MAX:
+    if len(text) > max(PATTERN_CHARACTERS_MAX, maximum or 0):
         return False
     return compiled(pattern).fullmatch(text) is not None
 

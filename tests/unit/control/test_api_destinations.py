@@ -9,7 +9,7 @@ import pytest
 
 from farspan.catalog.resources import Resources
 from farspan.clock import SeededIds
-from farspan.control.api_destinations import API_DESTINATIONS_MAX
+from farspan.config import QuotaConfig
 from farspan.control.plane import Caller, ControlPlane, World, perform
 from farspan.errors import AwsError
 from farspan.model.endpoint import Endpoint
@@ -67,6 +67,7 @@ class Api:
             ids=ids,
             url="http://localhost:4566",
             sealer=Sealer([bytes(32)], ids.token),
+            ingest=None,
         )
 
     async def __call__(self, name: str, **params: object) -> dict[str, Any]:
@@ -100,7 +101,7 @@ async def test_the_quota_of_api_destinations(api: Api) -> None:
         "InvocationEndpoint": "https://example.com/",
         "HttpMethod": "GET",
     }
-    for number in range(API_DESTINATIONS_MAX):
+    for number in range(QuotaConfig().api_destinations):
         await api("CreateApiDestination", Name=f"d{number}", **wanted)
 
     assert ("LimitExceededException", LIMIT) == await api.refusal(

@@ -10,7 +10,7 @@ import pytest
 
 from farspan.catalog.resources import Resources
 from farspan.clock import SeededIds
-from farspan.control.archives import ARCHIVES_MAX
+from farspan.config import QuotaConfig
 from farspan.control.plane import Caller, ControlPlane, World, perform
 from farspan.errors import AwsError
 from farspan.model.archive import RETENTION_DAYS_MAX, Archive, archive_rule_pattern
@@ -70,6 +70,7 @@ class Api:
             ids=ids,
             url="http://localhost:4566",
             sealer=Sealer([bytes(32)], ids.token),
+            ingest=None,
         )
 
     async def __call__(self, name: str, **params: object) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def api() -> Api:
 
 async def test_the_quota_of_archives(api: Api) -> None:
     """An account has that many archives in a Region, and no more."""
-    for number in range(ARCHIVES_MAX):
+    for number in range(QuotaConfig().archives):
         await api("CreateArchive", ArchiveName=f"a{number}", EventSourceArn=BUS_ARN)
 
     assert ("LimitExceededException", LIMIT) == await api.refusal(

@@ -10,7 +10,8 @@ import pytest
 
 from farspan.catalog.resources import Resources
 from farspan.clock import SeededIds
-from farspan.control.connections import CONNECTIONS_MAX, rewrap_secrets
+from farspan.config import QuotaConfig
+from farspan.control.connections import rewrap_secrets
 from farspan.control.plane import Caller, ControlPlane, World, perform
 from farspan.errors import AwsError
 from farspan.model.connection import Connection, Secret, is_https_url
@@ -69,6 +70,7 @@ class Api:
             ids=ids,
             url="http://localhost:4566",
             sealer=Sealer([bytes(32)], ids.token),
+            ingest=None,
         )
 
     async def __call__(self, name: str, **params: object) -> dict[str, Any]:
@@ -220,7 +222,7 @@ async def test_rewrapping_leaves_what_is_current(api: Api) -> None:
 
 async def test_the_quota_of_connections(api: Api) -> None:
     """An account has 3,000 connections in a Region, and no more."""
-    for number in range(CONNECTIONS_MAX):
+    for number in range(QuotaConfig().connections):
         await api("CreateConnection", Name=f"c{number}", **BASIC)
 
     assert ("LimitExceededException", LIMIT) == await api.refusal(

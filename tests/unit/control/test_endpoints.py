@@ -73,6 +73,7 @@ class Api:
             ids=ids,
             url="http://localhost:4566",
             sealer=Sealer([bytes(32)], ids.token),
+            ingest=None,
         )
 
     async def __call__(self, name: str, caller: Caller = OWN, **params: Any) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import pytest
 
 from farspan.catalog.resources import Resources
 from farspan.clock import SeededIds
+from farspan.config import QuotaConfig
 from farspan.control.plane import Caller, ControlPlane, World, perform
-from farspan.control.replays import ACTIVE_REPLAYS_MAX, HISTORY_SECONDS, advance_replays
+from farspan.control.replays import HISTORY_SECONDS, advance_replays
 from farspan.errors import AwsError
 from farspan.model.archive import (
     ACTIVE_REPLAY_STATES,
@@ -75,6 +76,7 @@ class Api:
             ids=ids,
             url="http://localhost:4566",
             sealer=Sealer([bytes(32)], ids.token),
+            ingest=None,
         )
 
     async def __call__(self, name: str, **params: object) -> dict[str, Any]:
@@ -167,7 +169,7 @@ async def test_cancelling(archived: Api) -> None:
 
 async def test_the_quota_counts_what_is_active(archived: Api) -> None:
     """Ten at once, those being cancelled among them; one that has ended makes room."""
-    for number in range(ACTIVE_REPLAYS_MAX):
+    for number in range(QuotaConfig().replays):
         await start(archived, f"r{number}")
     await archived("CancelReplay", ReplayName="r0")
 
@@ -180,7 +182,7 @@ async def test_the_quota_counts_what_is_active(archived: Api) -> None:
 
 async def test_a_duplicate_comes_before_the_quota(archived: Api) -> None:
     """A name that is taken is told as such, however many replays there are."""
-    for number in range(ACTIVE_REPLAYS_MAX):
+    for number in range(QuotaConfig().replays):
         await start(archived, f"r{number}")
 
     assert (

@@ -88,10 +88,14 @@ class FragileStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.failure: StoreError | None = None
+        self.before_commit: Callable[[], Awaitable[object]] | None = None
         self.before_log_end: Callable[[], Awaitable[object]] | None = None
 
     async def commit(self, changes: Sequence[Change]) -> list[Result]:
-        """Commit, or fail."""
+        """Commit, after what the test wants to wait for, or fail."""
+        if self.before_commit is not None:
+            hook, self.before_commit = self.before_commit, None
+            await hook()
         if self.failure is not None:
             raise self.failure
         return await super().commit(changes)
@@ -489,7 +493,7 @@ async def test_what_is_stored_while_its_dead_letter_is_sent_is_not_sent_again(
     world: World,
 ) -> None:
     """The reader does not wait for a slow dead-letter queue; what it stores meanwhile has ended."""
-    one = world.add("one", GONE, DELIVERED, GONE)
+    one = world.add("one", DELIVERED, GONE, DELIVERED)
     world.letters.gate.clear()
     await world.start(rule(target("one")))
     await world.put(1, 2, 3)
@@ -501,7 +505,27 @@ async def test_what_is_stored_while_its_dead_letter_is_sent_is_not_sent_again(
     await world.clock.advance(LEASE_SECONDS * 3)
 
     assert (stored, left) == ((3, 3), 0)
-    assert (one.payloads, len(world.letters.letters)) == (["1", "2", "3"], 2)
+    assert (one.payloads, len(world.letters.letters)) == (["1", "2", "3"], 1)
+
+
+async def test_what_is_stored_while_its_neighbours_outcome_is_stored_is_not_sent_again(
+    world: World,
+) -> None:
+    """The reader does not wait for a slow store either."""
+    one = world.add("one", BUSY, DELIVERED)
+    await world.start(rule(target("one")))
+    goes_on = asyncio.Event()
+    await world.put(1, 2)
+    world.store.before_commit = goes_on.wait
+    await spill()
+    stored = (await world.cursor(), await world.stored_count())
+    goes_on.set()
+    await spill()
+    left = await world.stored_count()
+    await world.clock.advance(LEASE_SECONDS * 3)
+
+    assert (stored, left) == ((2, 2), 1)
+    assert one.payloads == ["1", "2", "1"]
 
 
 async def test_a_dead_letter_that_no_queue_takes_leaves_a_line(

@@ -14,6 +14,7 @@ from farspan.errors import AccessDeniedException, ServiceUnavailableException
 from farspan.ingest import service as service_module
 from farspan.ingest.entries import Entry, EntryError, PutEventsRequest
 from farspan.ingest.service import CANARY_BUS, IngestService, PutEventsCall, place_on_endpoint
+from farspan.model.bus import EventBus
 from farspan.model.endpoint import Endpoint, ReplicationState
 from farspan.store.base import StoreError, StoreFailed
 from farspan.store.memory import MemoryStore
@@ -114,7 +115,9 @@ def store() -> FragileStore:
 @pytest.fixture
 def service(store: MemoryStore, clock: Clock) -> IngestService:
     """Return a service whose account has the buses default and orders."""
-    buses = {name: EventBus(region=HERE, account=OWN, name=name) for name in ("default", "orders")}
+    buses = {
+        name: EventBus(region=HERE, account=ACCOUNT, name=name) for name in ("default", "orders")
+    }
     return IngestService(HERE, store, clock, SeededIds(1), lambda _, name: buses.get(name))
 
 

@@ -166,8 +166,10 @@ class Pair:
 
     async def events(self, region: str) -> list[dict[str, object]]:
         """Return the events on a Region's bus in the order of its log."""
-        batches = await self.stores[region].read_log(BUS, 0, 100_000)
-        return [msgspec.json.decode(event) for batch in batches for event in batch.events]
+        found: list[bytes] = []
+        while batches := await self.stores[region].read_log(BUS, len(found), 100_000):
+            found += [event for batch in batches for event in batch.events]
+        return [msgspec.json.decode(event) for event in found]
 
     async def names(self, region: str) -> list[object]:
         """Return which calls' events are on a Region's bus, sorted."""
@@ -621,7 +623,7 @@ async def test_what_one_region_has_another_may_not(pair: Pair) -> None:
 
 
 async def test_a_new_puller_does_not_wait_for_events(pair: Pair) -> None:
-    """Failback may be waiting for the lag: it is known with the first reply; then polls are long."""
+    """Failback may wait for the lag: the first reply tells it, and only then polls are long."""
     await pair.start()
     waits = [request.wait_seconds for region, request in pair.asked if region == EAST]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 import pytest
 
+from farspan.wire import asgi
 from farspan.wire.asgi import BODY_BYTES_MAX, DRAIN_BYTES_MAX, Application
 from farspan.wire.http import Request, Response
 
@@ -46,6 +48,12 @@ class Connection:
             **scope,
         }
         await Application(self.answer)(whole, self.receive, self.send)
+
+
+async def turns() -> None:
+    """Let every task run until it waits for something, and the loop's own timers too."""
+    for _ in range(10):
+        await asyncio.sleep(0)  # noqa: TID251 - gives way to other tasks, waits for no time
 
 
 def pieces(*bodies: bytes) -> list[MutableMapping[str, Any]]:
@@ -95,6 +103,85 @@ async def test_a_client_that_goes_is_not_answered() -> None:
     await connection.run()
 
     assert ([], []) == (connection.requests, connection.sent)
+
+
+class Waiting(Connection):
+    """A client whose answer takes until the test lets it come, and who may go away before."""
+
+    def __init__(self) -> None:
+        super().__init__(pieces(b"{}"))
+        self.comes = asyncio.Event()
+        self.goes = asyncio.Event()
+        self.ended = "not asked"
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        """Return the body, and then wait as a server does until the client goes."""
+        if self.left:
+            return self.left.pop(0)
+        await self.goes.wait()
+        return DISCONNECT
+
+    async def answer(self, request: Request) -> Response:
+        """Answer once it is time."""
+        self.ended = "cancelled"
+        await self.comes.wait()
+        self.ended = "answered"
+        return Response(body=b"late")
+
+
+@pytest.fixture
+def _watched_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each client be looked after from the first moment."""
+    monkeypatch.setattr(asgi, "WATCH_AFTER_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("_watched_at_once")
+async def test_an_answer_ends_when_its_client_goes_away() -> None:
+    """A long poll for nobody would take messages away from the others."""
+    connection = Waiting()
+    running = asyncio.create_task(connection.run())
+    await turns()
+    connection.goes.set()
+    await turns()
+
+    assert running.done()
+    assert ("cancelled", []) == (connection.ended, connection.sent)
+
+
+@pytest.mark.usefixtures("_watched_at_once")
+async def test_a_late_answer_reaches_a_client_that_waits() -> None:
+    """Looking after the client disturbs nothing, and ends with the answer."""
+    connection = Waiting()
+    tasks = asyncio.all_tasks()
+    running = asyncio.create_task(connection.run())
+    await turns()
+    connection.comes.set()
+    await asyncio.wait_for(running, 5)
+    await turns()
+
+    assert b"late" == connection.sent[1]["body"]
+    assert tasks == asyncio.all_tasks()
+
+
+@pytest.mark.usefixtures("_watched_at_once")
+async def test_a_server_that_stops_is_not_a_client_that_goes() -> None:
+    """Cancelling from outside stays what it is."""
+    connection = Waiting()
+    running = asyncio.create_task(connection.run())
+    await turns()
+    running.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_a_quick_answer_is_not_watched() -> None:
+    """Most are there before it is worth looking: nothing more is read."""
+    connection = Connection([*pieces(b"a"), DISCONNECT])
+    await connection.run()
+
+    assert [DISCONNECT] == connection.left
+    assert b"done" == connection.sent[1]["body"]
 
 
 @pytest.mark.parametrize("kind", ["websocket", "lifespan"])

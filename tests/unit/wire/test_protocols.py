@@ -86,7 +86,7 @@ def test_a_call_is_identified(sent: Request, service: str, operation: str) -> No
             "No service of this endpoint knows the requested operation 'AWSEvents.PutEvents'.",
         ),
         (
-            request(body=b"Action=ListUsers&Version=2010-05-08", content_type=FORM),
+            request(body=b"Action=ListUsers&Version=2000-01-01", content_type=FORM),
             None,
             "No service of this endpoint knows the requested operation 'ListUsers'.",
         ),

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from farspan.catalog.federation import PeerReport
 from farspan.clock import SeededIds, SystemClock
 from farspan.config import Config, Credential, NodeConfig
 from farspan.endpoints.failover import Evidence, Hold
 from farspan.endpoints.service import Outlook, RegionUnreachable, RoutingService
+from farspan.ingest.service import IngestService
 from farspan.model.endpoint import Endpoint, EndpointState
+from farspan.store.base import Change, Result, StoreError
+from farspan.store.memory import MemoryStore
 from farspan.wire.access import Access
 from farspan.wire.forward import FORWARDED_HEADER, INVOCATION_HEADER
 from farspan.wire.http import Request, Response
 from farspan.wire.server import Server
-from farspan.wire.services import NodeServices
+from farspan.wire.services import NodeServices, RegionServices
 
 EAST, WEST = "us-east-1", "us-west-2"
 EDGE = NodeConfig(name="edge", url="http://edge")
@@ -43,7 +49,8 @@ ENDPOINT = Endpoint(
 )
 ACCEPTED = Response(body=b'{"FailedEntryCount":0,"Entries":[{"EventId":"e"}]}')
 UNAVAILABLE = Response(status=503, body=b"cannot store")
-Reply = Response | Exception
+HANGS = "hangs"
+Reply = Response | Exception | Server | str
 
 
 class Network:
@@ -59,15 +66,24 @@ class Network:
         reply = self.replies[url]
         if isinstance(reply, Exception):
             raise reply
+        if isinstance(reply, Server):
+            headers = {**request.headers, FORWARDED_HEADER: "edge"}
+            return await reply.answer(replace(request, headers=headers))
+        if isinstance(reply, str):
+            await asyncio.Event().wait()
+        assert isinstance(reply, Response)
         return reply
 
 
 class Catalog:
-    """One endpoint that everybody knows. See `CatalogService`."""
+    """The endpoint as a node knows it, if it does. See `CatalogService`."""
+
+    def __init__(self, known: Endpoint | None) -> None:
+        self.known = known
 
     def endpoint(self, endpoint_id: str) -> Endpoint | None:
         """See `CatalogService.endpoint`."""
-        return ENDPOINT if endpoint_id == ENDPOINT.endpoint_id else None
+        return self.known if self.known and endpoint_id == self.known.endpoint_id else None
 
     def owner_of_health_check(self, health_check_id: str) -> str | None:
         """See `CatalogService.owner_of_health_check`."""
@@ -78,18 +94,37 @@ class Catalog:
         return None
 
 
+class ForgetfulStore(MemoryStore):
+    """A memory engine that may fail after a commit, as where the disk is full by then."""
+
+    def __init__(self, *, fails: bool) -> None:
+        super().__init__()
+        self.fails = fails
+
+    async def commit(self, changes: Sequence[Change]) -> list[Result]:
+        """Commit, and say that it failed where it is to."""
+        results = await super().commit(changes)
+        if self.fails:
+            raise StoreError("The disk is full.")
+        return results
+
+
 def edge(
-    replies: Mapping[str, Reply], *, report: Callable[[], Any] | None = None
+    replies: Mapping[str, Reply],
+    *,
+    report: Callable[[], Any] | None = None,
+    own: RegionServices | None = None,
+    known: Endpoint | None = ENDPOINT,
 ) -> tuple[Server, Network]:
     """Return an edge's door, and the network behind it. Authentication is off."""
-    clock, network, catalog = SystemClock(), Network(replies), Catalog()
+    clock, network, catalog = SystemClock(), Network(replies), Catalog(known)
     outlook = Outlook(
         endpoints=lambda: [ENDPOINT],
         evidence=lambda _: Evidence.UNKNOWN,
         caught_up=lambda _: True,
     )
     services = NodeServices(
-        node=EDGE,
+        node=CONFIG.node_of(own.region) or EDGE if own else EDGE,
         config=CONFIG,
         ids=SeededIds(1),
         access=Access(credentials=(Credential(),), cluster_secret="s", auth=False, clock=clock),
@@ -103,9 +138,33 @@ def edge(
         forwarder=network,  # type: ignore[arg-type]
         report=report or (lambda: None),  # type: ignore[arg-type, return-value]
         status=report or dict,
-        own=None,
+        own=own,
     )
     return Server(services), network
+
+
+def region(
+    name: str,
+    replies: Mapping[str, Reply],
+    *,
+    fails: bool = False,
+    known: Endpoint | None = ENDPOINT,
+) -> tuple[Server, ForgetfulStore]:
+    """Return a Region's door, and its store."""
+    store = ForgetfulStore(fails=fails)
+    own = RegionServices(
+        region=name,
+        plane=None,  # type: ignore[arg-type]
+        ingest=IngestService(name, store, SystemClock(), SeededIds(2), lambda *_: True),
+        replication=None,  # type: ignore[arg-type]
+    )
+    return edge(replies, own=own, known=known)[0], store
+
+
+async def ids_in(store: MemoryStore) -> list[str]:
+    """Return the ids of the events on the endpoint's bus."""
+    batches = await store.read_log(ENDPOINT.event_bus_key, 0, 100)
+    return [json.loads(event)["id"] for batch in batches for event in batch.events]
 
 
 def put(endpoint_id: str | None = ENDPOINT.endpoint_id, **headers: str) -> Request:
@@ -182,6 +241,74 @@ async def test_without_an_endpoint_there_is_no_other_region() -> None:
         "Region us-east-1 cannot be reached from node edge: no route. "
         "Start it with `farspan serve --region us-east-1`, or try again."
     ) == json.loads(answer.body)["message"]
+
+
+async def test_a_region_whose_store_fails_uses_the_other() -> None:
+    """A Region's own node carries a request on as an edge does."""
+    east, _ = region(EAST, {"http://west": ACCEPTED}, fails=True)
+
+    assert ACCEPTED == await east.answer(put())
+
+
+async def test_a_call_without_an_invocation_id_is_one_call_in_both_regions() -> None:
+    """Sent to its own store first and then to the other Region, it has the same ids in both."""
+    west, west_store = region(WEST, {})
+    east, east_store = region(EAST, {"http://west": west}, fails=True)
+    answer = await east.answer(put())
+    (entry,) = json.loads(answer.body)["Entries"]
+
+    assert [entry["EventId"]] == await ids_in(west_store) == await ids_in(east_store)
+
+
+async def test_two_calls_without_an_invocation_id_are_two_calls() -> None:
+    """What one caller sends twice on purpose is two events."""
+    east, store = region(EAST, {})
+    for _ in range(2):
+        await east.answer(put())
+
+    assert 2 == len(set(await ids_in(store)))
+
+
+async def test_a_region_that_does_not_know_the_endpoint_yet_is_passed_over() -> None:
+    """The one who sends it knows more: the other Region is asked."""
+    west, west_store = region(WEST, {})
+    east, east_store = region(EAST, {}, known=None)
+    refusal = await east.answer(put(**{FORWARDED_HEADER: "edge"}))
+    server, _ = edge({"http://east": east, "http://west": west})
+    answer = await server.answer(put())
+
+    assert 503 == refusal.status
+    assert f"does not know endpoint {ENDPOINT.endpoint_id} (yet)" in refusal.body.decode()
+    assert 200 == answer.status
+    assert (0, 1) == (len(await ids_in(east_store)), len(await ids_in(west_store)))
+
+
+async def test_the_endpoints_home_knows_best() -> None:
+    """Where the primary Region says that it is not in use, no other Region takes the event."""
+    failed = replace_struct(ENDPOINT, state=EndpointState.CREATE_FAILED)
+    west, west_store = region(WEST, {})
+    east, _ = region(EAST, {}, known=failed)
+    server, _ = edge({"http://east": east, "http://west": west})
+    answer = await server.answer(put())
+
+    assert (400, "ResourceNotFoundException") == (answer.status, json.loads(answer.body)["__type"])
+    assert [] == await ids_in(west_store)
+
+
+async def test_a_region_that_hangs_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A call for one Region is answered 503 with the reason once the time is up."""
+    monkeypatch.setattr("farspan.wire.server.PASS_ON_SECONDS_MAX", 0.01)
+    server, _ = edge({"http://east": HANGS})
+    target = {"x-amz-target": "AWSEvents.ListEventBuses"}
+    answer = await server.answer(Request(method="POST", path="/", headers=target, body=b"{}"))
+
+    assert (503, "ServiceUnavailableException") == (
+        answer.status,
+        json.loads(answer.body)["__type"],
+    )
+    assert "cannot be reached from node edge: no answer within" in answer.body.decode()
 
 
 async def test_a_loop_is_refused() -> None:
