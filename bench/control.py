@@ -149,6 +149,7 @@ def main() -> None:
     }
     print(json.dumps(results, indent=2))
     out = options.out or RESULTS / f"{now:%Y-%m-%d}-{commit()}-control.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(document, indent=2) + "\n")
     print(f"written to {out}", file=sys.stderr)
 

@@ -420,6 +420,7 @@ def main() -> None:
         "results": results,
     }
     out = options.out or RESULTS / f"{now:%Y-%m-%d}-{commit()}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(document, indent=2) + "\n")
     print(f"written to {out}", file=sys.stderr)
 
