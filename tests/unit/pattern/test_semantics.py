@@ -328,9 +328,8 @@ def test_fields_are_judged_together(pattern: str, event: str, expected: bool) ->
         b"{",
         b'{"a": 1} x',
         b'{"a": "\xff"}',
-        b'{"b":' * 5000 + b"1" + b"}" * 5000,
     ],
-    ids=["array", "string", "number", "nothing", "broken", "trailing", "not-utf8", "too-deep"],
+    ids=["array", "string", "number", "nothing", "broken", "trailing", "not-utf8"],
 )
 def test_what_is_no_json_object_matches_nothing(event: bytes) -> None:
     """A pattern that even matches an empty object does not match what is not an object."""
