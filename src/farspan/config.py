@@ -29,10 +29,6 @@ USER_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 SWITCH = {"on": True, "off": False}
 
 
-OVERRIDES = ("FARSPAN_AUTH", "FARSPAN_TIME_SCALE")
-"""Environment variables whose word stands above the file's."""
-
-
 class ConfigError(Exception):
     """The configuration is not usable. The message says where and what to do."""
 

@@ -169,12 +169,13 @@ def open_deployment() -> Iterator[Deployment]:
 
 @pytest.fixture(scope="module")
 def deployed() -> Iterator[Callable[..., Deployment]]:
-    """Start deployments of one Region, in memory, whose configuration has other settings."""
+    """Start deployments without an edge, in memory, whose configuration has other settings."""
     running: list[Deployment] = []
 
-    def deployed(**settings: Any) -> Deployment:
-        running.append(deploy((EAST,), edge=False, auth=True, data=None, **settings))
-        return running[-1]
+    def deployed(*regions: str, **settings: Any) -> Deployment:
+        started = deploy(regions or (EAST,), edge=False, auth=True, data=None, **settings)
+        running.append(started)
+        return started
 
     yield deployed
     for each in running:

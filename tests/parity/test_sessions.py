@@ -73,8 +73,8 @@ def key_of(answer: dict[str, Any]) -> tuple[str, str, str]:
 
 
 @pytest.fixture
-def make_role(client: Clients, name: str, eventually: Eventually) -> Iterator[Callable[..., str]]:
-    """Make the test's role, with what its sessions may do, known in both Regions; return its ARN."""
+def make_role(client: Clients, name: str) -> Iterator[Callable[..., str]]:
+    """Make the test's role, with what its sessions may do, and return its ARN."""
     iam = client("iam")
 
     def make_role(trust: str, policy: str | None = None, **settings: Any) -> str:
@@ -286,7 +286,7 @@ def test_what_is_not_there_yet(
 def test_a_change_of_the_role_reaches_its_sessions(
     client: Clients, name: str, refusal: Refusal
 ) -> None:
-    """Policies count as they stand at the call; a role that is gone, or made anew, gives nothing."""
+    """Policies count as they stand at the call; a role that is gone or made anew gives nothing."""
     iam = client("iam")
     made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusting(OWN))
     wanted = {"RoleArn": made["Role"]["Arn"], "RoleSessionName": "me"}
@@ -309,8 +309,8 @@ def test_a_change_of_the_role_reaches_its_sessions(
 def test_sigv4a_with_a_session_token(
     client: Clients, endpoint: GlobalEndpoint, make_role: Callable[..., str], refusal: Refusal
 ) -> None:
-    """awscrt signs with a session's key for the endpoint, and the policy names its bus."""
-    bus = f"arn:aws:events:{EAST}:{OWN}:event-bus/{endpoint.bus_name}"
+    """The SDK signs with a session's key for the endpoint, and the policy names its bus."""
+    bus = endpoint.event_bus_arns[0]
     arn = make_role(trusting(OWN), allowing("events:PutEvents", resource=bus))
     sts = client("sts")
     put = {"EndpointId": endpoint.endpoint_id, "Entries": [{**ENTRY, "Source": "session"}]}

@@ -26,7 +26,6 @@ from farspan.cli.ports import HOST, free_port, is_free
 from farspan.cli.run import PARENT_PIPE
 from farspan.config import (
     CONFIG_FILE_NAME,
-    OVERRIDES,
     Config,
     ConfigError,
     HealthConfig,
@@ -50,11 +49,12 @@ class DeploymentError(Exception):
 def prepare(data: Path, regions: Sequence[str], port: int, *, auth: bool) -> Config:
     """Write the directory's configuration and return it; a known secret and known keys stay.
 
+    The environment's word goes for the run, and is not written into the file.
     Raises DeploymentError where the directory cannot be written, ConfigError where a configuration
     that is there cannot be read.
     """
     path = data / CONFIG_FILE_NAME
-    former = load_config(path) if path.exists() else Config()
+    former = load_config(path, {}) if path.exists() else Config()
     nodes = [NodeConfig(name=EDGE, url=f"http://{HOST}:{port}")]
     taken = {port}
     for offset, region in enumerate(regions, start=1):
@@ -72,15 +72,17 @@ def prepare(data: Path, regions: Sequence[str], port: int, *, auth: bool) -> Con
     )
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        beside = path.with_suffix(".new")
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(render_config(config))
+        beside.replace(path)
     except OSError as error:
         raise DeploymentError(
             f"The data directory {data} cannot be written: {error.strerror}. "
             "Choose another with --data, or change its permissions."
         ) from error
-    return config
+    return msgspec.structs.replace(load_config(path), auth=auth)
 
 
 @dataclass(slots=True)
@@ -184,8 +186,8 @@ class Deployment:
 
 
 def _child_environment(pipe: int) -> dict[str, str]:
-    """Return the environment without what overrides the file: `prepare` has the last word."""
-    kept = {key: value for key, value in os.environ.items() if key not in OVERRIDES}
+    """Return the environment without what would override the word of the command line."""
+    kept = {key: value for key, value in os.environ.items() if key != "FARSPAN_AUTH"}
     return {**kept, PARENT_PIPE: str(pipe)}
 
 

@@ -50,7 +50,8 @@ def create_resources(config: Config, new_client: ClientFactory, name: str) -> De
             "Secondary": {"Route": regions[1]},
         }
     }
-    known = events.list_endpoints(NamePrefix=name)["Endpoints"]
+    found = events.list_endpoints(NamePrefix=name)["Endpoints"]
+    known = [endpoint for endpoint in found if endpoint["Name"] == name]
     if known and known[0]["RoutingConfig"] != routing:
         # The primary's URL changed since: the former health check watches a port of nobody's.
         events.update_endpoint(Name=name, RoutingConfig=routing)
