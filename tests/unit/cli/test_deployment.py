@@ -51,12 +51,23 @@ def test_the_data_directory_is_its_owners(tmp_path: Path) -> None:
     assert [0o700, 0o600] == modes
 
 
-def test_the_nodes_get_no_word_above_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `up` was told is in the file; the environment's word does not reach its children."""
+def test_the_command_lines_word_on_auth_is_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `up` was told about signatures no child hears otherwise; the rest it hears."""
     monkeypatch.setenv("FARSPAN_AUTH", "on")
     monkeypatch.setenv("FARSPAN_TIME_SCALE", "7")
-    monkeypatch.setenv("OTHER", "kept")
     environment = deployment._child_environment(9)
 
-    assert not {"FARSPAN_AUTH", "FARSPAN_TIME_SCALE"} & set(environment)
-    assert ("kept", "9") == (environment["OTHER"], environment[deployment.PARENT_PIPE])
+    assert "FARSPAN_AUTH" not in environment
+    assert ("7", "9") == (environment["FARSPAN_TIME_SCALE"], environment[deployment.PARENT_PIPE])
+
+
+def test_the_environments_word_is_for_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A time scale from the environment holds while it is set, and is not written down."""
+    prepare(tmp_path, REGIONS, PORT, auth=False)
+    monkeypatch.setenv("FARSPAN_TIME_SCALE", "7")
+    assert 7.0 == prepare(tmp_path, REGIONS, PORT, auth=False).health.time_scale
+
+    monkeypatch.delenv("FARSPAN_TIME_SCALE")
+    assert LOCAL_TIME_SCALE == prepare(tmp_path, REGIONS, PORT, auth=False).health.time_scale
