@@ -84,7 +84,10 @@ class FirstAccount:
                 "Attributes"
             ],
         }
-        return json.loads(json.dumps(found, default=str, sort_keys=True).replace("\n", ""))  # type: ignore[no-any-return]
+        for answer in found.values():
+            if isinstance(answer, dict):
+                answer.pop("ResponseMetadata", None)
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -220,14 +223,19 @@ def parameters(
             found[name] = BUS_ARN
         elif name in shape.required_members:
             found[name] = example(member, operation, known, by_arn=by_arn)
+    return found | special(operation, known)
+
+
+def special(operation: str, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a member means in one operation and not in the others."""
     if operation == "StartReplay":
-        found["EventSourceArn"] = ARCHIVE_ARN
+        return {"EventSourceArn": ARCHIVE_ARN}
+    if operation == "PutPartnerEvents":
+        return {"Entries": [{"Source": SOURCE, "DetailType": "t", "Detail": "{}"}]}
     if operation.endswith("Batch"):
         entry = {"Id": "1", "MessageBody": "b", "ReceiptHandle": known["ReceiptHandle"]}
-        found["Entries"] = [{**entry, "VisibilityTimeout": 0}]
-    if operation == "PutPartnerEvents":
-        found["Entries"] = [{"Source": SOURCE, "DetailType": "t", "Detail": "{}"}]
-    return found
+        return {"Entries": [{**entry, "VisibilityTimeout": 0}]}
+    return {}
 
 
 def example(shape: Shape, operation: str, known: Mapping[str, Any], *, by_arn: bool) -> Any:
@@ -248,7 +256,7 @@ def example(shape: Shape, operation: str, known: Mapping[str, Any], *, by_arn: b
 
 
 @pytest.mark.parametrize("by_arn", [False, True], ids=["names", "arns"])
-@pytest.mark.parametrize(("service", "operation"), SWEPT, ids=lambda value: str(value))
+@pytest.mark.parametrize(("service", "operation"), SWEPT, ids=str)
 def test_the_second_account_reaches_nothing(
     sweep: Deployment,
     client_of: Clients,
