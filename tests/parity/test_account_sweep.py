@@ -232,9 +232,12 @@ def special(operation: str, known: Mapping[str, Any]) -> dict[str, Any]:
         return {"EventSourceArn": ARCHIVE_ARN}
     if operation == "PutPartnerEvents":
         return {"Entries": [{"Source": SOURCE, "DetailType": "t", "Detail": "{}"}]}
+    if operation == "GetQueueAttributes":
+        return {"AttributeNames": ["All"]}
+    if operation == "SendMessageBatch":
+        return {"Entries": [{"Id": "1", "MessageBody": "b"}]}
     if operation.endswith("Batch"):
-        entry = {"Id": "1", "MessageBody": "b", "ReceiptHandle": known["ReceiptHandle"]}
-        return {"Entries": [{**entry, "VisibilityTimeout": 0}]}
+        return {"Entries": [{"Id": "1", "ReceiptHandle": known["ReceiptHandle"]}]}
     return {}
 
 
