@@ -236,8 +236,17 @@ def special(operation: str, known: Mapping[str, Any]) -> dict[str, Any]:
         return {"AttributeNames": ["All"]}
     if operation == "SendMessageBatch":
         return {"Entries": [{"Id": "1", "MessageBody": "b"}]}
+    if operation == "GetQueueAttributes":
+        return {"AttributeNames": ["All"]}
     if operation.endswith("Batch"):
-        return {"Entries": [{"Id": "1", "ReceiptHandle": known["ReceiptHandle"]}]}
+        entry = {"Id": "1", "MessageBody": "b", "ReceiptHandle": known["ReceiptHandle"]}
+        members = {
+            "ChangeMessageVisibilityBatch": {"VisibilityTimeout": 0, "MessageBody": None},
+            "DeleteMessageBatch": {"MessageBody": None},
+            "SendMessageBatch": {"ReceiptHandle": None},
+        }[operation]
+        given = {**entry, **members}
+        return {"Entries": [{key: value for key, value in given.items() if value is not None}]}
     return {}
 
 

@@ -31,7 +31,7 @@ SAFETY_POLL_SECONDS = 5.0
 """How often the checks are read again unasked, should a call of `refresh` have been missed."""
 
 LAG_SECONDS_MAX = 0.2
-"""Beyond this an event loop is too late to blame others (reliability.md 2.2, after Lifeguard)."""
+"""Beyond this an event loop is too late to blame others (the idea is Lifeguard's)."""
 
 LAG_BEAT_SECONDS = 0.05
 """How often the loop's lag is measured; also by how much a stall may be underrated."""
