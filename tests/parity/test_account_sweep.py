@@ -228,26 +228,15 @@ def parameters(
 
 def special(operation: str, known: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a member means in one operation and not in the others."""
-    if operation == "StartReplay":
-        return {"EventSourceArn": ARCHIVE_ARN}
-    if operation == "PutPartnerEvents":
-        return {"Entries": [{"Source": SOURCE, "DetailType": "t", "Detail": "{}"}]}
-    if operation == "GetQueueAttributes":
-        return {"AttributeNames": ["All"]}
-    if operation == "SendMessageBatch":
-        return {"Entries": [{"Id": "1", "MessageBody": "b"}]}
-    if operation == "GetQueueAttributes":
-        return {"AttributeNames": ["All"]}
-    if operation.endswith("Batch"):
-        entry = {"Id": "1", "MessageBody": "b", "ReceiptHandle": known["ReceiptHandle"]}
-        members = {
-            "ChangeMessageVisibilityBatch": {"VisibilityTimeout": 0, "MessageBody": None},
-            "DeleteMessageBatch": {"MessageBody": None},
-            "SendMessageBatch": {"ReceiptHandle": None},
-        }[operation]
-        given = {**entry, **members}
-        return {"Entries": [{key: value for key, value in given.items() if value is not None}]}
-    return {}
+    message = {"Id": "1", "ReceiptHandle": known["ReceiptHandle"]}
+    return {
+        "StartReplay": {"EventSourceArn": ARCHIVE_ARN},
+        "PutPartnerEvents": {"Entries": [{"Source": SOURCE, "DetailType": "t", "Detail": "{}"}]},
+        "GetQueueAttributes": {"AttributeNames": ["All"]},
+        "SendMessageBatch": {"Entries": [{"Id": "1", "MessageBody": "b"}]},
+        "DeleteMessageBatch": {"Entries": [message]},
+        "ChangeMessageVisibilityBatch": {"Entries": [{**message, "VisibilityTimeout": 0}]},
+    }.get(operation, {})
 
 
 def example(shape: Shape, operation: str, known: Mapping[str, Any], *, by_arn: bool) -> Any:

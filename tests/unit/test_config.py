@@ -15,6 +15,7 @@ from farspan.config import (
     Credential,
     HealthConfig,
     NodeConfig,
+    QuotaConfig,
     StoreConfig,
     load_config,
     render_config,
@@ -38,6 +39,7 @@ CONFIG = Config(
     cluster_secret="hush",
     health=HealthConfig(time_scale=20.0),
     store=StoreConfig(retention_hours=0.5),
+    quotas=QuotaConfig(event_buses=7, replays=0),
 )
 
 
@@ -192,3 +194,26 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="not valid TOML"):
         load_config(path, {})
+
+
+def test_quotas_default_to_eventbridges(tmp_path: Path) -> None:
+    """A quota that the file does not name has EventBridge's figure."""
+    quotas = load_config(write(tmp_path, "[quotas]\ntargets_per_rule = 20\n"), {}).quotas
+
+    assert quotas == QuotaConfig(targets_per_rule=20)
+    assert (100, 300, 5) == (
+        QuotaConfig().event_buses,
+        QuotaConfig().rules_per_bus,
+        QuotaConfig().targets_per_rule,
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["rules_per_bus = -1", "rules = 3", 'endpoints = "many"'],
+    ids=["negative", "name", "type"],
+)
+def test_quotas_that_are_none(tmp_path: Path, line: str) -> None:
+    """The message names the file and the setting."""
+    with pytest.raises(ConfigError, match="quotas"):
+        load_config(write(tmp_path, f"[quotas]\n{line}\n"), {})
