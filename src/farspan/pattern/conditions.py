@@ -7,22 +7,21 @@ Tests see one scalar and answer at once; nothing here may know where in an event
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 from farspan.pattern.addresses import Address, Block, parse_address
-
-if TYPE_CHECKING:
-    from farspan.pattern.folding import FoldedText
-    from farspan.pattern.scalars import Scalar
-    from farspan.pattern.wildcard import Glob
+from farspan.pattern.folding import FoldedText
+from farspan.pattern.scalars import Scalar
+from farspan.pattern.wildcard import Glob
 
 
-class Test(Protocol):
-    """A question about one scalar."""
+class Test:
+    """A question about one scalar. A class, not a protocol, so that compiled calls are direct."""
+
+    __slots__ = ()
 
     def holds(self, value: Scalar) -> bool:
         """Tell whether `value` passes. Total: any scalar gets an answer."""
-        ...
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,12 @@ class Condition:
 
     def admits(self, value: Scalar) -> bool:
         """Tell whether a field that holds `value` meets the condition."""
-        return value in self.values or any(test.holds(value) for test in self.tests)
+        if value in self.values:
+            return True
+        for test in self.tests:  # noqa: SIM110 - compiled, a loop is several times faster than any()
+            if test.holds(value):
+                return True
+        return False
 
     def either(self, other: Condition) -> Condition:
         """Return the condition that either of the two meets."""
@@ -50,7 +54,7 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class Present(Test):
     """`{"exists": true}`: any scalar, null and the empty string included."""
 
     def holds(self, value: Scalar) -> bool:  # noqa: ARG002 - the question ignores its subject
@@ -59,7 +63,7 @@ class Present:
 
 
 @dataclass(frozen=True, slots=True)
-class SameAddress:
+class SameAddress(Test):
     """A plain string that spells an IP address meets every spelling of that address."""
 
     address: Address
@@ -70,7 +74,7 @@ class SameAddress:
 
 
 @dataclass(frozen=True, slots=True)
-class Prefix:
+class Prefix(Test):
     """`prefix`. AWS compares strings with their quotes, so `abc"` is the whole of "abc"."""
 
     text: str
@@ -83,7 +87,7 @@ class Prefix:
 
 
 @dataclass(frozen=True, slots=True)
-class Suffix:
+class Suffix(Test):
     """`suffix`, with the quirk of `Prefix`."""
 
     text: str
@@ -96,7 +100,7 @@ class Suffix:
 
 
 @dataclass(frozen=True, slots=True)
-class FoldedEqual:
+class FoldedEqual(Test):
     """`equals-ignore-case`."""
 
     text: FoldedText
@@ -107,7 +111,7 @@ class FoldedEqual:
 
 
 @dataclass(frozen=True, slots=True)
-class FoldedEdge:
+class FoldedEdge(Test):
     """`prefix` or `suffix` with `equals-ignore-case`; the text knows which end it compares."""
 
     text: FoldedText
@@ -120,7 +124,7 @@ class FoldedEdge:
 
 
 @dataclass(frozen=True, slots=True)
-class Wildcard:
+class Wildcard(Test):
     """`wildcard`."""
 
     glob: Glob
@@ -131,7 +135,7 @@ class Wildcard:
 
 
 @dataclass(frozen=True, slots=True)
-class NumericRange:
+class NumericRange(Test):
     """`numeric` with one or two bounds. A number that is no double is in no range."""
 
     bottom: float
@@ -149,7 +153,7 @@ class NumericRange:
 
 
 @dataclass(frozen=True, slots=True)
-class InBlock:
+class InBlock(Test):
     """`cidr`."""
 
     block: Block
@@ -163,7 +167,7 @@ class InBlock:
 
 
 @dataclass(frozen=True, slots=True)
-class NoneOf:
+class NoneOf(Test):
     """`anything-but`: any scalar, of whatever type, that the listed alternatives do not admit."""
 
     excluded: Condition

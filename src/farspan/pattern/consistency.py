@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from farspan.pattern.conditions import Condition
+from farspan.pattern.expand import Conjunction
+from farspan.pattern.leaves import Leaf, Leaves, Place
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-    from farspan.pattern.expand import Conjunction
-    from farspan.pattern.leaves import Leaves, Place
-    from farspan.pattern.parse import FieldClause
 
     Choice = frozenset[tuple[int, int]]
 
@@ -58,30 +58,35 @@ class PlaceTree:
 
 
 class Candidates:
-    """Where in one event one clause can be met."""
+    """Where in one event one condition can be met."""
 
-    __slots__ = ("absent", "all_places", "arrays", "met", "places")
+    __slots__ = ("absent", "arrays", "everywhere", "may_be_absent", "met", "places")
 
-    def __init__(self, clause: FieldClause, leaves: Leaves) -> None:
-        condition = clause.condition
-        found = leaves.get(clause.path, ())
-        places = {leaf.place for leaf in found if condition.admits(leaf.value)}
-        everywhere = {leaf.place for leaf in found} if condition.absent else set()
+    def __init__(self, condition: Condition, found: Sequence[Leaf]) -> None:
+        self.places: set[Place] = set()
+        self.everywhere: set[Place] = set()
+        self.may_be_absent = condition.absent
+        for leaf in found:
+            if condition.admits(leaf.value):
+                self.places.add(leaf.place)
+            if condition.absent:
+                self.everywhere.add(leaf.place)
         # A leaf outside every array element is there whatever has been chosen.
-        self.absent = condition.absent and () not in everywhere
-        self.met = bool(places)
-        self.arrays = {array for place in places | everywhere for array, _ in place}
-        self.places = PlaceTree(places)
-        self.all_places = PlaceTree(everywhere)
+        self.absent = condition.absent and () not in self.everywhere
+        self.met = bool(self.places)
+        self.arrays: set[int] = set()
+        for place in self.everywhere or self.places:
+            for array, _ in place:
+                self.arrays.add(array)
 
 
 class EventLeaves:
     """One event, as many conjunctions ask about it; a clause they share is judged once."""
 
-    __slots__ = ("_judged", "leaves")
+    __slots__ = ("_judged", "_leaves")
 
     def __init__(self, leaves: Leaves) -> None:
-        self.leaves = leaves
+        self._leaves = leaves
         self._judged: dict[int, Candidates] = {}
 
     def meets(self, conjunction: Conjunction) -> bool:
@@ -90,35 +95,79 @@ class EventLeaves:
         for clause in conjunction:
             judged = self._judged.get(id(clause))
             if judged is None:
-                judged = self._judged[id(clause)] = Candidates(clause, self.leaves)
+                found = self._leaves.get(clause.path, [])
+                judged = self._judged[id(clause)] = Candidates(clause.condition, found)
             if not judged.met and not judged.absent:
                 return False
             if judged.arrays:
                 candidates.append(judged)
         if len(candidates) == 1 and candidates[0].met:
             return True
-        return _choose(candidates)
+        return choose(candidates, STEPS_MAX)[0]
 
 
-def _choose(candidates: Sequence[Candidates]) -> bool:
+def choose(candidates: Sequence[Candidates], steps_max: int) -> tuple[bool, int]:
+    """Tell whether one choice of elements serves all candidates, which are in the order of paths.
+
+    Returns the verdict and the steps that it took; the verdict is no after `steps_max`.
+    """
+    arrays: set[int] = set()
+    for candidate in candidates:
+        arrays |= candidate.arrays
+    if len(arrays) == 1:
+        return _choose_in_one(candidates, arrays.pop())
+    return _choose_in_many(candidates, steps_max)
+
+
+def _choose_in_one(candidates: Sequence[Candidates], array: int) -> tuple[bool, int]:
+    """As `choose` where there is one array: a choice is an index, or none yet (-1)."""
+    choices = {-1}
+    steps = 0
+    for candidate in candidates:
+        extended: set[int] = set()
+        for choice in choices:
+            if choice >= 0:
+                place = ((array, choice),)
+                is_met = place in candidate.places or () in candidate.places
+                if is_met or (candidate.absent and place not in candidate.everywhere):
+                    extended.add(choice)
+                steps += 1
+                continue
+            for met in candidate.places:
+                extended.add(met[0][1] if met else -1)
+            if candidate.may_be_absent and not candidate.everywhere:
+                extended.add(-1)
+            steps += len(candidate.places)
+        choices = extended
+        if not choices:
+            return False, steps
+    return True, steps
+
+
+def _choose_in_many(candidates: Sequence[Candidates], steps_max: int) -> tuple[bool, int]:
     choices: set[Choice] = {frozenset()}
     steps = 0
     for position, candidate in enumerate(candidates):
-        later: set[int] = set().union(*(other.arrays for other in candidates[position + 1 :]))
+        later: set[int] = set()
+        for other in candidates[position + 1 :]:
+            later |= other.arrays
+        places, everywhere = PlaceTree(candidate.places), PlaceTree(candidate.everywhere)
         extended: set[Choice] = set()
         for choice in choices:
-            for place in _extensions(candidate, choice):
-                extended.add(frozenset(pair for pair in choice.union(place) if pair[0] in later))
+            for place in _extensions(candidate, places, everywhere, choice):
+                extended.add(frozenset([pair for pair in choice.union(place) if pair[0] in later]))
                 steps += 1
-                if steps > STEPS_MAX:
-                    return False
+                if steps > steps_max:
+                    return False, steps
         choices = extended
         if not choices:
-            return False
-    return True
+            return False, steps
+    return True, steps
 
 
-def _extensions(candidate: Candidates, choice: Choice) -> Iterator[Place]:
-    yield from candidate.places.consistent(choice)
-    if candidate.absent and next(candidate.all_places.consistent(choice), None) is None:
+def _extensions(
+    candidate: Candidates, places: PlaceTree, everywhere: PlaceTree, choice: Choice
+) -> Iterator[Place]:
+    yield from places.consistent(choice)
+    if candidate.absent and next(everywhere.consistent(choice), None) is None:
         yield ()

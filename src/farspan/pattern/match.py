@@ -1,30 +1,29 @@
 """Match events against compiled patterns: one at a time, or against many rules at once.
 
 The seam: `compile_pattern` makes sub-rules of text; everything behind `CompiledPattern.matches` and
-`Matcher` may be exchanged without touching the language. The engine here decodes an event once,
-visits only the paths that rules use, and finds most rules by one look-up each: a sub-rule waits
-under the values of its most selective exact field, and only sub-rules without one are all tried.
-Nothing here may do I/O or keep anything of an event.
+`Matcher` may be exchanged without touching the language. A matcher decodes of an event only what
+its rules read (`projection`), and lets the values lead it to the rules that they may concern
+(`tree`, `lookups`, `visit`). Nothing here may do I/O or keep anything of an event.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from farspan.errors import InvalidEventPatternException
 from farspan.pattern.consistency import EventLeaves
-from farspan.pattern.expand import expand_clauses
-from farspan.pattern.leaves import PathSet
-from farspan.pattern.parse import parse_pattern
+from farspan.pattern.expand import Conjunction, expand_clauses
+from farspan.pattern.leaves import Leaves, PathSet
+from farspan.pattern.lookups import Branch
+from farspan.pattern.parse import FieldClause, parse_pattern
+from farspan.pattern.projection import NOT_AN_OBJECT, NOT_PROJECTED, Projection
 from farspan.pattern.scan import PatternRefused
+from farspan.pattern.tree import Criterion, Entry, SubRule, criterion_of, planted, pruned
+from farspan.pattern.visit import WORK_MAX, OverBudget, Visit
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
-
-    from farspan.pattern.expand import Conjunction
-    from farspan.pattern.parse import FieldClause
-    from farspan.pattern.scalars import Scalar
+    from collections.abc import Hashable
 
 K = TypeVar("K", bound="Hashable")
 
@@ -62,114 +61,122 @@ def compile_pattern(text: str) -> CompiledPattern:
     return CompiledPattern(text, conjunctions, tuple(paths), PathSet(paths))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _SubRule(Generic[K]):
-    """One conjunction of one rule, and the clause under whose values it waits."""
+class _Rule:
+    """What one key has put in the tree, so that it can be taken out again."""
 
-    key: K
-    sequence: int
-    conjunction: Conjunction
-    anchor: FieldClause | None
+    __slots__ = ("clauses", "paths", "sub_rules")
 
-
-@dataclass(frozen=True, slots=True)
-class _Rule(Generic[K]):
-    """What one key has put in the engine, so that it can be taken out again."""
-
-    paths: tuple[str, ...]
-    sub_rules: list[_SubRule[K]]
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        self.paths = paths
+        self.clauses: list[FieldClause] = []
+        self.sub_rules: list[SubRule] = []
 
 
 class Matcher(Generic[K]):
-    """Many patterns under their callers' keys; adding or removing one touches no other."""
+    """Many patterns under their callers' keys; adding or removing one touches few others.
 
-    __slots__ = ("_index", "_paths", "_residue", "_rules", "_sequence")
+    For one thread, such as an event loop's: nothing here waits or locks. A change costs
+    microseconds; the first event after a change of the set of paths in use also pays for a new
+    decoder, up to some milliseconds where there are hundreds of paths.
+    """
 
-    def __init__(self) -> None:
-        self._rules: dict[K, _Rule[K]] = {}
-        self._paths = PathSet()
+    __slots__ = (
+        "_criteria",
+        "_projection",
+        "_root",
+        "_rules",
+        "_sequence",
+        "_work_max",
+        "over_budget_count",
+    )
+
+    def __init__(self, *, work_max: int = WORK_MAX) -> None:
+        """Take the steps that one event may cost: sub-rules tried, leaves and choices looked at."""
+        self._work_max = work_max
+        self._rules: dict[K, _Rule] = {}
+        self._projection = Projection()
         self._sequence = 0
-        # Dicts serve as ordered sets: what waits under a value, and what waits for every event.
-        self._index: dict[str, dict[Scalar, dict[_SubRule[K], None]]] = {}
-        self._residue: dict[_SubRule[K], None] = {}
+        self._root: Branch | None = None
+        # Criteria that are the same in many rules are one object, counted.
+        self._criteria: dict[FieldClause, tuple[Criterion, int]] = {}
+        self.over_budget_count = 0  # events on which the work was cut short
 
     def __len__(self) -> int:
         return len(self._rules)
 
     def add(self, key: K, pattern: CompiledPattern) -> None:
         """Put `pattern` under `key`, in place of what was there; it then counts as the newest."""
-        self.remove(key)
+        former = self._rules.get(key)
         self._sequence += 1
-        rule = self._rules[key] = _Rule(pattern.paths, [])
+        rule = self._rules[key] = _Rule(pattern.paths)
         for path in rule.paths:
-            self._paths.add(path)
+            self._projection.add(path)
         for conjunction in pattern.conjunctions:
-            anchor = self._select_anchor(conjunction)
-            sub_rule = _SubRule(key, self._sequence, conjunction, anchor)
+            criteria = tuple([self._criterion(clause) for clause in conjunction])
+            rule.clauses.extend(conjunction)
+            sub_rule = SubRule(key, self._sequence, criteria)
             rule.sub_rules.append(sub_rule)
-            self._insert(sub_rule)
+            self._root = planted(self._root, Entry(sub_rule, criteria, 1))
+        if former is not None:
+            self._drop(former)
 
     def remove(self, key: K) -> None:
         """Take the pattern under `key` out; a key that is not there is no error."""
         rule = self._rules.pop(key, None)
-        if rule is None:
-            return
-        for path in rule.paths:
-            self._paths.remove(path)
-        for sub_rule in rule.sub_rules:
-            self._delete(sub_rule)
+        if rule is not None:
+            self._drop(rule)
 
     def match(self, event: bytes) -> list[K]:
         """Return the keys whose patterns `event`, JSON in UTF-8, matches, oldest first.
 
-        Anything but a JSON object matches nothing.
+        Anything but a JSON object matches nothing. What would take more than `work_max` steps to
+        find out is left out, and `over_budget_count` counts such events.
         """
-        leaves = self._paths.leaves_of(event)
-        if leaves is None:
+        visit = self._visit(event)
+        if visit is None:
             return []
-        met = EventLeaves(leaves)
-        found: dict[int, K] = {}
-        for sub_rule in self._eligible(met):
-            if sub_rule.sequence not in found and met.meets(sub_rule.conjunction):
-                found[sub_rule.sequence] = sub_rule.key
-        return [found[sequence] for sequence in sorted(found)]
+        found = visit.found
+        if len(found) <= 1:
+            return [cast("K", sub_rule.key) for sub_rule in found]
+        keys = {sub_rule.sequence: cast("K", sub_rule.key) for sub_rule in found}
+        return [keys[sequence] for sequence in sorted(keys)]
 
-    def _eligible(self, met: EventLeaves) -> Iterator[_SubRule[K]]:
-        for path in self._index.keys() & met.leaves.keys():
-            waiting = self._index[path]
-            for value in {leaf.value for leaf in met.leaves[path]}:
-                yield from waiting.get(value, ())
-        yield from self._residue
+    def _visit(self, event: bytes) -> Visit | None:
+        if self._root is None:
+            return None
+        projected = self._projection.decode(event)
+        leaves: Leaves | None = None
+        if projected is NOT_AN_OBJECT:
+            return None
+        if projected is NOT_PROJECTED:
+            projected, leaves = None, self._projection.leaves(event)
+            if leaves is None:
+                return None
+        visit = Visit(projected, leaves, self._work_max)
+        try:
+            visit.follow(self._root)
+        except OverBudget:
+            self.over_budget_count += 1
+        return visit
 
-    def _select_anchor(self, conjunction: Conjunction) -> FieldClause | None:
-        """Return the exact clause whose values the fewest sub-rules share, or None.
+    def _criterion(self, clause: FieldClause) -> Criterion:
+        known = self._criteria.get(clause)
+        if known is None:
+            criterion, count = criterion_of(clause.path, clause.condition), 0
+        else:
+            criterion, count = known
+        self._criteria[clause] = (criterion, count + 1)
+        return criterion
 
-        Among equals, a path already in the index wins: each indexed path costs every event a look.
-        """
-        exact = [clause for clause in conjunction if clause.condition.exact]
-        return min(exact, key=self._crowding, default=None)
-
-    def _crowding(self, clause: FieldClause) -> tuple[int, bool, str]:
-        waiting = self._index.get(clause.path, {})
-        crowd = max(len(waiting.get(value, ())) for value in clause.condition.values)
-        return crowd, not waiting, clause.path
-
-    def _insert(self, sub_rule: _SubRule[K]) -> None:
-        if sub_rule.anchor is None:
-            self._residue[sub_rule] = None
-            return
-        waiting = self._index.setdefault(sub_rule.anchor.path, {})
-        for value in sub_rule.anchor.condition.values:
-            waiting.setdefault(value, {})[sub_rule] = None
-
-    def _delete(self, sub_rule: _SubRule[K]) -> None:
-        if sub_rule.anchor is None:
-            del self._residue[sub_rule]
-            return
-        waiting = self._index[sub_rule.anchor.path]
-        for value in sub_rule.anchor.condition.values:
-            del waiting[value][sub_rule]
-            if not waiting[value]:
-                del waiting[value]
-        if not waiting:
-            del self._index[sub_rule.anchor.path]
+    def _drop(self, rule: _Rule) -> None:
+        for sub_rule in rule.sub_rules:
+            assert self._root is not None
+            self._root = pruned(self._root, Entry(sub_rule, sub_rule.criteria, 1))
+        for clause in rule.clauses:
+            criterion, count = self._criteria[clause]
+            if count > 1:
+                self._criteria[clause] = (criterion, count - 1)
+            else:
+                del self._criteria[clause]
+        for path in rule.paths:
+            self._projection.remove(path)

@@ -1,0 +1,536 @@
+"""Find, among many questions about one field, those that a value may answer.
+
+Theory: a condition is turned into keys (`keys_of`), one for each of its alternatives, and a value
+leads straight to the keys that it meets. Each kind of key has its own table:
+
+    exact, folded       one look-up
+    prefix, suffix      one look-up for each length in use
+    address block       one look-up for each mask in use
+    numeric range       one block for each level in use of a tree of doubles, see `RangeLookup`
+    wildcard            its longest literal: as a prefix or suffix, or by pieces, see `PieceLookup`
+
+A key that *decides* is met by exactly the values that meet the condition; any other is met by all
+of them and some more. Adding or removing a key touches nothing but its own place. Nothing here may
+know what hangs on a key.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_left, insort
+from typing import TYPE_CHECKING, Any, Final
+
+from farspan.pattern.addresses import parse_address
+from farspan.pattern.conditions import (
+    Condition,
+    FoldedEdge,
+    FoldedEqual,
+    InBlock,
+    NumericRange,
+    Prefix,
+    SameAddress,
+    Suffix,
+    Test,
+    Wildcard,
+)
+from farspan.pattern.scalars import Scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    Key = tuple[int, Hashable]
+    """The kind of a key, and what is looked up in that kind's table."""
+
+EXACT: Final = 0
+FOLDED: Final = 1
+PREFIX: Final = 2
+SUFFIX: Final = 3
+FOLDED_PREFIX: Final = 4
+FOLDED_SUFFIX: Final = 5
+ADDRESS: Final = 6
+BLOCK: Final = 7
+RANGE: Final = 8
+OPEN_RANGE: Final = 9
+PIECE: Final = 10
+
+WEIGHTS: Final = (1.0, 0.95, 0.8, 0.8, 0.75, 0.75, 0.8, 0.7, 0.5, 0.1, 0.6)
+"""By kind: how well a key of that kind tells values apart, against what looking it up costs."""
+
+KEYS_MAX: Final = 64
+"""Keys of one condition; one with more alternatives is asked of every value."""
+
+_ALL_OF_IPV6: Final = 128  # the shift of `::/0`, which holds every IPv4 address too
+
+
+class Keys:
+    """The keys of a condition, and whether meeting one of them is all there is to it."""
+
+    __slots__ = ("decide", "keys", "weight")
+
+    def __init__(self, keys: tuple[Key, ...], *, decide: bool) -> None:
+        self.keys = keys
+        self.decide = decide
+        self.weight = min([WEIGHTS[kind] for kind, _ in keys], default=0.0)
+
+
+NO_KEYS: Final = Keys((), decide=False)
+
+
+def keys_of(condition: Condition) -> Keys:
+    """Return the keys of a condition: none, where some value meets it that no key leads to."""
+    if condition.absent or len(condition.values) + len(condition.tests) > KEYS_MAX:
+        return NO_KEYS
+    keys: dict[Key, None] = {(EXACT, value): None for value in condition.values}
+    decide = True
+    for test in condition.tests:
+        found = _keys_of_test(test)
+        if not found.keys:
+            return NO_KEYS
+        keys.update(dict.fromkeys(found.keys))
+        decide = decide and found.decide
+    return Keys(tuple(keys), decide=decide)
+
+
+def _keys_of_test(test: Test) -> Keys:  # noqa: PLR0911 - one line for each kind of test
+    if isinstance(test, Prefix | Suffix):
+        return _edge_keys(test)
+    if isinstance(test, FoldedEqual):
+        lower = test.text.lower
+        return NO_KEYS if lower is None else _one_key(FOLDED, lower)
+    if isinstance(test, FoldedEdge):
+        return _folded_edge_keys(test)
+    if isinstance(test, NumericRange):
+        return _range_keys(test)
+    if isinstance(test, SameAddress):
+        return _one_key(ADDRESS, test.address)
+    if isinstance(test, InBlock):
+        block = test.block
+        if block.shift == _ALL_OF_IPV6:
+            return NO_KEYS
+        return _one_key(BLOCK, ((block.version, block.shift), block.prefix))
+    if isinstance(test, Wildcard):
+        return _wildcard_keys(test)
+    return NO_KEYS
+
+
+def _one_key(kind: int, value: Hashable) -> Keys:
+    return Keys(((kind, value),), decide=True)
+
+
+def _edge_keys(test: Prefix | Suffix) -> Keys:
+    # A text that reaches a string's far quote means the whole string, too: no table has that.
+    text = test.text
+    if isinstance(test, Prefix):
+        return NO_KEYS if not text or text.endswith('"') else _edge_key(PREFIX, text)
+    return NO_KEYS if not text or text.startswith('"') else _edge_key(SUFFIX, text)
+
+
+def _edge_key(kind: int, text: str, *, decide: bool = True) -> Keys:
+    return Keys(((kind, (len(text), text)),), decide=decide)
+
+
+def _folded_edge_keys(test: FoldedEdge) -> Keys:
+    lower = test.text.lower
+    if not lower or '"' in (lower[0], lower[-1]):
+        return NO_KEYS
+    return _edge_key(FOLDED_SUFFIX if test.text.reverse else FOLDED_PREFIX, lower)
+
+
+def _range_keys(test: NumericRange) -> Keys:
+    low = order_of(test.bottom) + test.bottom_open
+    high = order_of(test.top) - test.top_open
+    if low > high:
+        return NO_KEYS
+    is_open = test.bottom in _INFINITIES or test.top in _INFINITIES
+    return _one_key(OPEN_RANGE if is_open else RANGE, (low, high))
+
+
+_INFINITIES: Final = (float("-inf"), float("inf"))
+
+
+def _wildcard_keys(test: Wildcard) -> Keys:
+    literals = test.glob.literals
+    if len(literals) == 1:
+        return _one_key(EXACT, literals[0])
+    first, last = literals[0], literals[-1]
+    inner = max(literals[1:-1], key=len, default="")
+    if not (first or last or inner):
+        return NO_KEYS  # `*`: any string
+    if len(first) >= max(len(last), len(inner)):
+        return _edge_key(PREFIX, first, decide=False)
+    if len(last) >= len(inner):
+        return _edge_key(SUFFIX, last, decide=False)
+    return Keys(pieces_of(inner), decide=False)
+
+
+# --- the tables ------------------------------------------------------------------------------
+
+
+class Branch:
+    """What hangs on a key."""
+
+    __slots__ = ()
+
+
+class Lookup:
+    """The keys of one kind and their branches."""
+
+    __slots__ = ("table",)
+
+    def __init__(self) -> None:
+        self.table: dict[Hashable, Branch] = {}
+
+    def get(self, key: Hashable) -> Branch | None:
+        """Return what hangs on a key."""
+        return self.table.get(key)
+
+    def put(self, key: Hashable, branch: Branch) -> None:
+        """Hang a branch on a key, in place of what was there."""
+        self.table[key] = branch
+
+    def drop(self, key: Hashable) -> None:
+        """Forget a key. It must be there."""
+        del self.table[key]
+
+    def branches(self) -> list[Branch]:
+        """Return all branches."""
+        return list(self.table.values())
+
+    def find(self, value: Scalar, found: list[Branch]) -> None:
+        """Add the branches to which `value` leads."""
+        branch = self.table.get(value)
+        if branch is not None:
+            found.append(branch)
+
+
+class FoldedLookup(Lookup):
+    """`equals-ignore-case` of ASCII texts, which no other value meets."""
+
+    __slots__ = ()
+
+    def find(self, value: Scalar, found: list[Branch]) -> None:
+        """Add the branch of the text."""
+        if isinstance(value, str) and value.isascii():
+            branch = self.table.get(value.lower())
+            if branch is not None:
+                found.append(branch)
+
+
+class AddressLookup(Lookup):
+    """Addresses, however they are spelled."""
+
+    __slots__ = ()
+
+    def find(self, value: Scalar, found: list[Branch]) -> None:
+        """Add the branch of the address that the value spells."""
+        address = parse_address(value) if isinstance(value, str) else None
+        branch = self.table.get(address) if address is not None else None
+        if branch is not None:
+            found.append(branch)
+
+
+class GroupedLookup(Lookup):
+    """Keys of several groups, each of which is looked at in its own way: keys are (group, item).
+
+    `groups` is replaced, never changed, when a group comes or goes.
+    """
+
+    __slots__ = ("groups",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.groups: tuple[tuple[Any, dict[Hashable, Branch]], ...] = ()
+
+    def _items(self, group: Hashable) -> dict[Hashable, Branch] | None:
+        for known, items in self.groups:
+            if known == group:
+                return items
+        return None
+
+    def get(self, key: Hashable) -> Branch | None:
+        """Return what hangs on a key."""
+        assert isinstance(key, tuple)
+        items = self._items(key[0])
+        return None if items is None else items.get(key[1])
+
+    def put(self, key: Hashable, branch: Branch) -> None:
+        """Hang a branch on a key, in place of what was there."""
+        assert isinstance(key, tuple)
+        items = self._items(key[0])
+        if items is None:
+            items = {}
+            self.groups = tuple(sorted([*self.groups, (key[0], items)], key=_group_of))
+        items[key[1]] = branch
+
+    def drop(self, key: Hashable) -> None:
+        """Forget a key. It must be there."""
+        assert isinstance(key, tuple)
+        items = self._items(key[0])
+        assert items is not None
+        del items[key[1]]
+        if not items:
+            self.groups = tuple([pair for pair in self.groups if pair[0] != key[0]])
+
+    def branches(self) -> list[Branch]:
+        """Return all branches."""
+        return [branch for _, items in self.groups for branch in items.values()]
+
+
+def _group_of(pair: tuple[Any, dict[Hashable, Branch]]) -> Any:  # noqa: ANN401 - as the lookup has it
+    return pair[0]
+
+
+class PrefixLookup(GroupedLookup):
+    """Texts with which a value begins, by length."""
+
+    __slots__ = ()
+
+    def find(self, value: Scalar, found: list[Branch]) -> None:
+        """Add the branch of every prefix of the value."""
+        if not isinstance(value, str):
+            return
+        size = len(value)
+        for length, items in self.groups:
+            if length > size:
+                return
+            branch = items.get(value[:length])
+            if branch is not None:
+                found.append(branch)
+
+
+class SuffixLookup(GroupedLookup):
+    """Texts with which a value ends, by length."""
+
+    __slots__ = ()
+
+    def find(self, value: Scalar, found: list[Branch]) -> None:
+        """Add the branch of every suffix of the value."""
+        if not isinstance(value, str):
+            return
+        size = len(value)
+        for length, items in self.groups:
+            if length > size:
+                return
+            branch = items.get(value[size - length :])
+            if branch is not None:
+                found.append(branch)
+
+
+class FoldedPrefixLookup(PrefixLookup):
+    """ASCII texts with which a value begins, whatever the case."""
+
+    __slots__ = ()
+
+    def find(self, value: Scalar, found: list[Branch]) -> None:
+        """Add the branch of every prefix of the value."""
+        if isinstance(value, str):
+            PrefixLookup.find(self, _ascii_lower(value), found)
+
+
+class FoldedSuffixLookup(SuffixLookup):
+    """ASCII texts with which a value ends, whatever the case."""
+
+    __slots__ = ()
+
+    def find(self, value: Scalar, found: list[Branch]) -> None:
+        """Add the branch of every suffix of the value."""
+        if isinstance(value, str):
+            SuffixLookup.find(self, _ascii_lower(value), found)
+
+
+_LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+
+
+def _ascii_lower(text: str) -> str:
+    """Return the text with its ASCII letters small: no other letter becomes one."""
+    return text.lower() if text.isascii() else text.translate(_LOWER)
+
+
+class BlockLookup(GroupedLookup):
+    """Blocks of addresses: groups are (version, shift)."""
+
+    __slots__ = ()
+
+    def find(self, value: Scalar, found: list[Branch]) -> None:
+        """Add the branch of every block that holds the address which the value spells."""
+        address = parse_address(value) if isinstance(value, str) else None
+        if address is None:
+            return
+        for (version, shift), items in self.groups:
+            if version == address.version:
+                branch = items.get(address.number >> shift)
+                if branch is not None:
+                    found.append(branch)
+
+
+# --- pieces ----------------------------------------------------------------------------------
+
+_STEPS: Final = {16: 4, 12: 4, 8: 3, 6: 2, 4: 2, 3: 1, 2: 1, 1: 1}
+"""Literals are cut to one of these lengths, so that there are few groups; the pieces of each."""
+
+
+def pieces_of(literal: str) -> tuple[Key, ...]:
+    """Return the keys of a literal that may stand anywhere in a value."""
+    length = next(length for length in _STEPS if length <= len(literal))
+    step = _STEPS[length]
+    size = length - step + 1
+    cuts = [
+        [literal[start + shift : start + shift + size] for shift in range(step)]
+        for start in range(len(literal) - length + 1)
+    ]
+    rarest = max(cuts, key=lambda pieces: min(map(_rarity_of, pieces)))
+    return tuple([(PIECE, ((size, step), piece)) for piece in dict.fromkeys(rarest)])
+
+
+def _rarity_of(text: str) -> int:
+    """Return how likely it is that the text tells one rule from another: digits do."""
+    return sum([3 if one.isdigit() else 2 if one.isupper() else one.isalpha() for one in text])
+
+
+class PieceLookup(GroupedLookup):
+    """Literals that may stand anywhere in a value: groups are (size, step) of their pieces.
+
+    Of a value only every `step`-th piece is looked at. A literal has `step` pieces, one beginning
+    at each of its first characters; so one of them is looked at, wherever the literal stands.
+    """
+
+    __slots__ = ()
+
+    def find(self, value: Scalar, found: list[Branch]) -> None:
+        """Add the branches of the pieces in the value."""
+        if not isinstance(value, str):
+            return
+        for (size, step), items in self.groups:
+            for start in range(0, len(value) - size + 1, step):
+                branch = items.get(value[start : start + size])
+                if branch is not None:
+                    found.append(branch)
+
+
+# --- ranges ----------------------------------------------------------------------------------
+
+_DOUBLE: Final = struct.Struct(">d")
+_INTEGER: Final = struct.Struct(">q")
+_ZERO: Final = 1 << 63
+
+
+def order_of(number: float) -> int:
+    """Return the place of a double among all doubles: neighbours differ by one, zeros agree."""
+    bits: int = _INTEGER.unpack(_DOUBLE.pack(number + 0.0))[0]  # -0.0 becomes 0.0
+    # With the sign bit, `bits` is the magnitude less 2**63.
+    return bits + _ZERO if bits >= 0 else -bits
+
+
+class _RangeBlock:
+    """The ranges that lie in one aligned block of doubles and reach over its middle."""
+
+    __slots__ = ("by_high", "by_low", "middle")
+
+    def __init__(self, middle: int) -> None:
+        self.middle = middle
+        self.by_low: list[tuple[int, int]] = []  # (low, high), in order
+        self.by_high: list[tuple[int, int]] = []  # (-high, low), in order
+
+
+class RangeLookup(Lookup):
+    """Ranges of doubles, both ends included: keys are (low, high) in the order of `order_of`.
+
+    An interval tree whose shape is fixed beforehand, so that no range ever moves: all doubles in
+    order are halved again and again, and a range is kept in the smallest block that holds it
+    whole. There it reaches over the middle; so of a block's ranges a value below the middle meets
+    those that begin at or before it, and any other value those that end at or after it.
+    """
+
+    __slots__ = ("levels",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        # By the bits of a block and then by its number. Replaced when a level comes or goes.
+        self.levels: tuple[tuple[int, dict[int, _RangeBlock]], ...] = ()
+
+    def _blocks(self, level: int) -> dict[int, _RangeBlock] | None:
+        for known, blocks in self.levels:
+            if known == level:
+                return blocks
+        return None
+
+    def put(self, key: Hashable, branch: Branch) -> None:
+        """Hang a branch on a range."""
+        low, high = _ends(key)
+        if key not in self.table:
+            level = (low ^ high).bit_length()
+            blocks = self._blocks(level)
+            if blocks is None:
+                blocks = {}
+                self.levels = (*self.levels, (level, blocks))
+            block = blocks.get(low >> level)
+            if block is None:
+                middle = high if level == 0 else (high >> (level - 1)) << (level - 1)
+                block = blocks[low >> level] = _RangeBlock(middle)
+            insort(block.by_low, (low, high))
+            insort(block.by_high, (-high, low))
+        self.table[key] = branch
+
+    def drop(self, key: Hashable) -> None:
+        """Forget a range. It must be there."""
+        low, high = _ends(key)
+        level = (low ^ high).bit_length()
+        blocks = self._blocks(level)
+        assert blocks is not None
+        block = blocks[low >> level]
+        del block.by_low[bisect_left(block.by_low, (low, high))]
+        del block.by_high[bisect_left(block.by_high, (-high, low))]
+        if not block.by_low:
+            del blocks[low >> level]
+            if not blocks:
+                self.levels = tuple([pair for pair in self.levels if pair[0] != level])
+        del self.table[key]
+
+    def find(self, value: Scalar, found: list[Branch]) -> None:
+        """Add the branch of every range that the value lies in."""
+        if not isinstance(value, float):
+            return
+        place = order_of(value)
+        for level, blocks in self.levels:
+            block = blocks.get(place >> level)
+            if block is None:
+                continue
+            if place < block.middle:
+                for low, high in block.by_low:
+                    if low > place:
+                        break
+                    found.append(self.table[(low, high)])
+            else:
+                for negative, low in block.by_high:
+                    if -negative < place:
+                        break
+                    found.append(self.table[(low, -negative)])
+
+
+def _ends(key: Hashable) -> tuple[int, int]:
+    assert isinstance(key, tuple)
+    low, high = key
+    return low, high
+
+
+def lookup_of(kind: int) -> Lookup:  # noqa: PLR0911 - one line for each kind of key
+    """Return an empty table for a kind of key."""
+    if kind == FOLDED:
+        return FoldedLookup()
+    if kind == PREFIX:
+        return PrefixLookup()
+    if kind == SUFFIX:
+        return SuffixLookup()
+    if kind == FOLDED_PREFIX:
+        return FoldedPrefixLookup()
+    if kind == FOLDED_SUFFIX:
+        return FoldedSuffixLookup()
+    if kind == ADDRESS:
+        return AddressLookup()
+    if kind == BLOCK:
+        return BlockLookup()
+    if kind in (RANGE, OPEN_RANGE):
+        return RangeLookup()
+    if kind == PIECE:
+        return PieceLookup()
+    return Lookup()
