@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from botocore.client import BaseClient
@@ -21,7 +22,7 @@ def rule(events: BaseClient, bus: str) -> dict[str, str]:
     return {"Rule": "r", "EventBusName": bus}
 
 
-def targets_of(events: BaseClient, rule: dict[str, str]) -> list[dict[str, object]]:
+def targets_of(events: BaseClient, rule: dict[str, str]) -> list[dict[str, Any]]:
     """Return the rule's targets."""
     return events.list_targets_by_rule(**rule)["Targets"]
 
@@ -46,6 +47,34 @@ def test_targets_come_back_as_they_were_put(events: BaseClient, rule: dict[str, 
     events.put_targets(**rule, Targets=[target, {"Id": "p", "Arn": QUEUE}])
 
     assert [{"Id": "p", "Arn": QUEUE}, target] == targets_of(events, rule)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        {"InputPath": "$.detail"},
+        {"InputTransformer": {"InputTemplate": '"<aws.events.rule-name>"'}},
+        {
+            "InputTransformer": {
+                "InputPathsMap": {"b": "$.b", "a": "$.a", "c": "not a path"},
+                "InputTemplate": '{ "a": <a>, "b": "<b>" }',
+            }
+        },
+        {"InputTransformer": {"InputPathsMap": {}, "InputTemplate": '"x"'}},
+    ],
+    ids=["path", "template", "template-and-paths", "no-paths"],
+)
+def test_inputs_come_back_as_they_were_put(
+    events: BaseClient, rule: dict[str, str], member: dict[str, object]
+) -> None:
+    """Template and paths are not touched; the variables are listed by name."""
+    target = {"Id": "q", "Arn": QUEUE, **member}
+    events.put_targets(**rule, Targets=[target])
+    (shown,) = targets_of(events, rule)
+    paths = shown.get("InputTransformer", {}).get("InputPathsMap", {})
+
+    assert target == shown
+    assert sorted(paths) == list(paths)
 
 
 def test_the_same_id_replaces_the_whole_target(events: BaseClient, rule: dict[str, str]) -> None:
@@ -94,9 +123,34 @@ ID_PATTERN = r"[\.\-_A-Za-z0-9]+"
             '[Source: (String)"not-json"; line: 1, column: 1]',
         ),
         (
-            [{"Id": "q", "Arn": QUEUE, "InputPath": "$.detail"}],
-            "Parameter InputPath is not valid for target q. "
-            "Reason: Farspan does not have InputPath yet.",
+            [{"Id": "p", "Arn": QUEUE}, {"Id": "q", "Arn": QUEUE, "InputPath": "$.detail['a']"}],
+            "InputPath for target q is invalid.",
+        ),
+        (
+            [{"Id": "q", "Arn": QUEUE, "InputPath": "$", "Input": "{}"}],
+            "Only one of Input, InputPath, or InputTransformer must be provided for target q.",
+        ),
+        (
+            [{"Id": "q", "Arn": QUEUE, "InputTransformer": {"InputTemplate": "hello <x>"}}],
+            "Invalid InputTemplate for target q : "
+            '[Source: (String)"hello null"; line: 1, column: 1].',
+        ),
+        (
+            [
+                {
+                    "Id": "q",
+                    "Arn": QUEUE,
+                    "InputTransformer": {
+                        "InputPathsMap": {"two words": "$"},
+                        "InputTemplate": '"x"',
+                    },
+                }
+            ],
+            "1 validation error detected: Value '{two words=$}' at "
+            "'targets.1.member.inputTransformer.inputPathsMap' failed to satisfy constraint: "
+            "Map keys must satisfy constraint: [Member must have length less than or equal to "
+            "256, Member must have length greater than or equal to 1, Member must satisfy "
+            r"regular expression pattern: [A-Za-z0-9\_\-]+]",
         ),
         (
             [{"Id": "q", "Arn": f"arn:aws:lambda:{EAST}:{ACCOUNT}:function:f"}],
@@ -142,6 +196,9 @@ ID_PATTERN = r"[\.\-_A-Za-z0-9]+"
         "no-arn",
         "input-not-json",
         "input-path",
+        "input-and-path",
+        "template",
+        "variable",
         "lambda",
         "fifo",
         "other-region",

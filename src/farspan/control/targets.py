@@ -13,11 +13,23 @@ from farspan.control.paging import page
 from farspan.control.passed_roles import check_passed_role
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
 from farspan.control.rules import existing_rule, refuse_managed
+from farspan.control.target_inputs import target_input
 from farspan.errors import LimitExceededException, ManagedRuleException, ValidationException
 from farspan.model.arn import parse_arn
 from farspan.model.rule import RetryPolicy, Target
 
-MEMBERS = frozenset({"Id", "Arn", "RoleArn", "Input", "DeadLetterConfig", "RetryPolicy"})
+MEMBERS = frozenset(
+    {
+        "Id",
+        "Arn",
+        "RoleArn",
+        "Input",
+        "InputPath",
+        "InputTransformer",
+        "DeadLetterConfig",
+        "RetryPolicy",
+    }
+)
 """What a target may have so far."""
 
 
@@ -92,8 +104,7 @@ def _target(plane: ControlPlane, caller: Caller, given: Mapping[str, Any]) -> Ta
                 f"Reason: Farspan does not have {member} yet."
             )
     _check_queue(plane, caller, arn, f"target {target_id}")
-    if given.get("Input"):
-        _check_input(target_id, given["Input"])
+    said = target_input(target_id, given)
     dead_letter_arn = (given.get("DeadLetterConfig") or {}).get("Arn")
     if dead_letter_arn is not None:
         _check_queue(plane, caller, dead_letter_arn, f"the dead-letter queue of {target_id}")
@@ -101,13 +112,15 @@ def _target(plane: ControlPlane, caller: Caller, given: Mapping[str, Any]) -> Ta
     return Target(
         id=target_id,
         arn=arn,
-        input=given.get("Input") or None,
+        input=said.input,
+        input_path=said.input_path,
+        input_transformer=said.input_transformer,
         dead_letter_arn=dead_letter_arn,
         retry_policy=RetryPolicy(
             maximum_retry_attempts=policy.get("MaximumRetryAttempts", 185),
             maximum_event_age_in_seconds=policy.get("MaximumEventAgeInSeconds", 86_400),
         ),
-        given=dict(given),
+        given=_shown(given),
     )
 
 
@@ -134,11 +147,13 @@ def _check_queue(plane: ControlPlane, caller: Caller, text: str, role: str) -> N
         )
 
 
-def _check_input(target_id: str, text: str) -> None:
-    try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ValidationException(
-            f"JSON syntax error in input for target {target_id}: "
-            f'[Source: (String)"{text}"; line: 1, column: 1]'
-        ) from error
+def _shown(given: Mapping[str, Any]) -> dict[str, object]:
+    """Return a target as ListTargetsByRule shows it: as given, the names of its paths sorted."""
+    shown = dict(given)
+    paths = (given.get("InputTransformer") or {}).get("InputPathsMap")
+    if paths:
+        shown["InputTransformer"] = {
+            **given["InputTransformer"],
+            "InputPathsMap": dict(sorted(paths.items())),
+        }
+    return shown

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from farspan.model.delivery import Delivery, Outcome, Verdict
-from farspan.targets.base import INTERNAL_ERROR, TargetSender
+from farspan.targets.base import INTERNAL_ERROR, INVALID_INPUT, TargetSender
 
 LANE_CAPACITY = 2_000
 """Deliveries that a lane holds in memory, waiting or under way."""
@@ -86,6 +86,10 @@ class Lane:
 
     async def _attempt(self, batch: Sequence[Item]) -> list[tuple[Item, Outcome]]:
         """Attempt each delivery once; a sender's own fault fails the attempts, not the lane."""
+        if any(item.delivery.is_invalid for item in batch):
+            valid = [item for item in batch if not item.delivery.is_invalid]
+            invalid = [(item, INVALID_INPUT) for item in batch if item.delivery.is_invalid]
+            return [*invalid, *(await self._attempt(valid) if valid else ())]
         try:
             outcomes = await self.sender.send([item.delivery for item in batch])
             return list(zip(batch, outcomes, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from farspan.delivery.transform import Subject, payload_for
 from farspan.model.delivery import Delivery
 from farspan.model.rule import Rule
 
@@ -16,24 +17,32 @@ def event_id_in(envelope: bytes) -> str:
     return envelope[_ID_START:_ID_END].decode()
 
 
-def plan_deliveries(envelope: bytes, rules: Iterable[Rule], now: float) -> list[Delivery]:
+def plan_deliveries(
+    envelope: bytes, rules: Iterable[Rule], now: float, accepted_at: float
+) -> list[Delivery]:
     """Return one delivery for each target of each rule, with ids that planning again gives again.
 
     That is what makes a batch that is read twice after a crash harmless to targets that know ids.
+    `accepted_at`, the event's ingestion time, is seconds since the epoch like `now`.
     """
     event_id = event_id_in(envelope)
-    return [
-        Delivery(
-            delivery_id=f"{event_id}/{rule.arn}/{target.id}",
-            event_id=event_id,
-            rule_arn=rule.arn,
-            target_id=target.id,
-            target_arn=target.arn,
-            payload=envelope if target.input is None else target.input.encode(),
-            planned_at=now,
-            retry_policy=target.retry_policy,
-            dead_letter_arn=target.dead_letter_arn,
-        )
-        for rule in rules
-        for target in rule.targets.values()
-    ]
+    event = Subject(envelope, accepted_at)
+    deliveries: list[Delivery] = []
+    for rule in rules:
+        for target in rule.targets.values():
+            payload = payload_for(target, rule, event)
+            deliveries.append(
+                Delivery(
+                    delivery_id=f"{event_id}/{rule.arn}/{target.id}",
+                    event_id=event_id,
+                    rule_arn=rule.arn,
+                    target_id=target.id,
+                    target_arn=target.arn,
+                    payload=payload.body,
+                    is_invalid=payload.is_invalid,
+                    planned_at=now,
+                    retry_policy=target.retry_policy,
+                    dead_letter_arn=target.dead_letter_arn,
+                )
+            )
+    return deliveries

@@ -175,7 +175,8 @@ class DeliveryService:
                 byte_count = 0
                 await self._clock.sleep(0)
             for event in batch.events[max(0, cursor + 1 - batch.position) :]:
-                deliveries += plan_deliveries(event, rulebook.match(event), now)
+                rules = rulebook.match(event)
+                deliveries += plan_deliveries(event, rules, now, batch.accepted_at)
             cursor = batch.position + len(batch.events) - 1
         return deliveries, cursor
 

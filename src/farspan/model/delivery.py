@@ -12,9 +12,11 @@ from farspan.model.rule import RetryPolicy
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """One event on its way to one target of one rule.
 
-    `payload` is what the target receives, after Input. `attempt_count` counts the attempts made.
-    `planned_at` is seconds since the epoch: the event's age counts from it. The retry policy and
-    the dead-letter queue are copied, so that a change of the rule leaves what is under way alone.
+    `payload` is what the target receives, after its input was made; where that came out as nothing
+    that a target may get, `is_invalid` is set and the payload is what the dead letter shows.
+    `attempt_count` counts the attempts made. `planned_at` is seconds since the epoch: the event's
+    age counts from it. The retry policy and the dead-letter queue are copied, so that a change of
+    the rule leaves what is under way alone.
     """
 
     delivery_id: str
@@ -23,6 +25,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     target_id: str
     target_arn: str
     payload: bytes
+    is_invalid: bool = False
     planned_at: float
     attempt_count: int = 0
     retry_policy: RetryPolicy = RetryPolicy()

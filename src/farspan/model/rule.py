@@ -34,15 +34,28 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     maximum_event_age_in_seconds: int = 86_400
 
 
+class InputTransformer(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
+    """A template, and the paths of its variables by name, in order; None where no map was given.
+
+    Pairs rather than a dict, so that it can be the key of what was made of it.
+    """
+
+    input_template: str
+    input_paths: tuple[tuple[str, str], ...] | None = None
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Where a rule sends what it matches.
 
-    `given` is the target as PutTargets received it, for ListTargetsByRule to return unchanged.
+    At most one of `input`, `input_path` and `input_transformer` says what to send instead of the
+    event. `given` is the target as PutTargets received it, for ListTargetsByRule to return.
     """
 
     id: str
     arn: str
     input: str | None = None
+    input_path: str | None = None
+    input_transformer: InputTransformer | None = None
     dead_letter_arn: str | None = None
     retry_policy: RetryPolicy = RetryPolicy()
     given: dict[str, object] = {}

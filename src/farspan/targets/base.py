@@ -8,15 +8,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from farspan.model.delivery import Outcome, Verdict
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from farspan.model.delivery import Delivery, Outcome
+    from farspan.model.delivery import Delivery
 
 NO_RESOURCE = "NO_RESOURCE"  # the target does not exist
 INVALID_JSON = "INVALID_JSON"  # the payload is not what the target takes
 INVALID_PARAMETER = "INVALID_PARAMETER"  # the target refuses the payload
 INTERNAL_ERROR = "INTERNAL_ERROR"  # Farspan itself could not make the attempt
+
+INVALID_INPUT = Outcome(
+    verdict=Verdict.PERMANENT,
+    error_code=INVALID_JSON,
+    error_message="Invalid input for target.",
+)
+"""A payload that no target takes. The words are EventBridge's (a recorded dead letter)."""
 
 
 class TargetSender(Protocol):

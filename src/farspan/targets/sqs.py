@@ -18,7 +18,7 @@ from farspan.model.queue import Message, MessageAttribute, Queue
 from farspan.store.base import StoreError
 from farspan.targets.base import (
     INTERNAL_ERROR,
-    INVALID_JSON,
+    INVALID_INPUT,
     INVALID_PARAMETER,
     NO_RESOURCE,
     DeadLetter,
@@ -104,7 +104,7 @@ class _Mailing:
         try:
             body = letter.payload.decode()
         except UnicodeDecodeError:
-            return _permanent(INVALID_JSON, "Invalid input for target.")
+            return INVALID_INPUT
         if len(letter.payload) > queue.maximum_message_size:
             return _permanent(
                 INVALID_PARAMETER,

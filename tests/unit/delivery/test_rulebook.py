@@ -7,7 +7,7 @@ import pytest
 
 from farspan.delivery.plan import event_id_in, plan_deliveries
 from farspan.delivery.rulebook import Rulebook
-from farspan.model.rule import RetryPolicy, Rule, RuleState, Target
+from farspan.model.rule import InputTransformer, RetryPolicy, Rule, RuleState, Target
 
 EVENT_ID = "00010203-0405-0607-0809-0a0b0c0d0000"
 EVENT = (
@@ -96,8 +96,8 @@ def test_planning_again_gives_the_same_deliveries() -> None:
     """A batch that is read twice plans the same ids, so that targets can tell (G3)."""
     rules = [rule("a", target("x"), target("y")), rule("b")]
 
-    plans = [plan_deliveries(EVENT, rules, 5.0) for _ in range(2)]
-    later = plan_deliveries(EVENT, rules, 6.0)
+    plans = [plan_deliveries(EVENT, rules, 5.0, 4.0) for _ in range(2)]
+    later = plan_deliveries(EVENT, rules, 6.0, 4.0)
 
     assert plans[0] == plans[1]
     assert [d.delivery_id for d in later] == [d.delivery_id for d in plans[0]]
@@ -111,7 +111,7 @@ def test_a_delivery_has_what_its_target_says() -> None:
         rule("a", target("x"), target("y", input="é", dead_letter_arn="q", retry_policy=policy))
     ]
 
-    plain, given = plan_deliveries(EVENT, rules, 5.0)
+    plain, given = plan_deliveries(EVENT, rules, 5.0, 4.0)
 
     assert msgspec.structs.asdict(plain) == {
         "delivery_id": f"{EVENT_ID}/arn:aws:events:us-east-1:1:rule/a/x",
@@ -120,12 +120,32 @@ def test_a_delivery_has_what_its_target_says() -> None:
         "target_id": "x",
         "target_arn": "arn:x",
         "payload": EVENT,
+        "is_invalid": False,
         "planned_at": 5.0,
         "attempt_count": 0,
         "retry_policy": RetryPolicy(),
         "dead_letter_arn": None,
     }
     assert (given.payload, given.retry_policy, given.dead_letter_arn) == ("é".encode(), policy, "q")
+
+
+def test_each_target_has_its_own_input() -> None:
+    """A path or a template sees the event and its time; what comes out badly is marked."""
+    transformer = InputTransformer(input_template='{"at":<aws.events.event.ingestion-time>}')
+    targets = (
+        target("path", input_path="$.detail"),
+        target("nowhere", input_path="$.detail.m"),
+        target("template", input_transformer=transformer),
+        target("event"),
+    )
+    plans = plan_deliveries(EVENT, [rule("a", *targets)], 5.0, 4.25)
+
+    assert [
+        (b'{"n":1}', False),
+        (EVENT, True),
+        (b'{"at":"1970-01-01T00:00:04.250Z"}', False),
+        (EVENT, False),
+    ] == [(plan.payload, plan.is_invalid) for plan in plans]
 
 
 def test_the_event_id_stands_at_a_fixed_place() -> None:

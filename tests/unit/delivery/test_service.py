@@ -205,9 +205,13 @@ class World:
 
     async def put(self, *numbers: int) -> None:
         """Put an event for each number in one call."""
+        await self.put_details(*(f'{{"n":{n}}}' for n in numbers))
+
+    async def put_details(self, *details: str) -> None:
+        """Put an event for each detail in one call."""
         call = CallId(next(self.calls).to_bytes(14, "big"))
         acceptance = accept_entries(
-            [Entry(source="shop", detail_type="x", detail=f'{{"n":{n}}}') for n in numbers],
+            [Entry(source="shop", detail_type="x", detail=detail) for detail in details],
             call=call,
             account=ACCOUNT,
             region="us-east-1",
@@ -283,6 +287,27 @@ async def test_events_are_delivered_to_every_target(world: World) -> None:
     assert sorted(one.payloads) == ["1", "1", "2", "2", "3", "3"]
     assert sorted(two.payloads) == ["1", "2", "3"]
     assert (await world.cursor(), await world.stored_count()) == (3, 0)
+
+
+async def test_g3_an_invalid_input_goes_to_the_dead_letters_at_once(world: World) -> None:
+    """It is never attempted nor tried again; what is valid beside it is delivered (G3)."""
+    one = world.add("one")
+    path = msgspec.structs.replace(target("one"), input_path="$.detail.list[0]")
+    await world.start(rule(path))
+    for detail in ('{"list":[7]}', '{"list":[]}', '{"list":[8]}'):
+        await world.put_details(detail)
+    await spill()
+    (letter,) = world.letters.letters
+
+    assert [b"7", b"8"] == sorted(delivery.payload for delivery in one.attempts)
+    assert ("INVALID_JSON", "Invalid input for target.", None, None) == (
+        letter.error_code,
+        letter.error_message,
+        letter.exhausted_retry_condition,
+        letter.retry_attempts,
+    )
+    assert {"list": []} == msgspec.json.decode(letter.delivery.payload)["detail"]
+    assert (3, 0) == (await world.cursor(), await world.stored_count())
 
 
 async def test_what_is_there_at_the_start_is_delivered(world: World) -> None:
