@@ -8,6 +8,7 @@ were sent. It must never raise for any bytes: what cannot be read holds nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -21,12 +22,16 @@ EVERY: Final = -1
 _PATH: Final = re.compile(r"\$(?:\.[A-Za-z0-9_/-]+|\[(?:[0-9]{1,9}|\*)\])*")
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[([0-9]+)\]|\[\*\]")
 _LOOSE: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[ \t\r\n]+', re.DOTALL)
-_LOOSE_UNESCAPED: Final = re.compile(rb'("[^"]*")|[ \t\r\n]+')
+_BLANKS: Final = b" \t\r\n"
 
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
+
+_Held = dict[str, msgspec.Raw] | list[msgspec.Raw]
+_DECODE_BY_FIRST_BYTE: Final[dict[bytes, Callable[[bytes], _Held]]] = {
+    b"{": msgspec.json.Decoder(dict[str, msgspec.Raw]).decode,
+    b"[": msgspec.json.Decoder(list[msgspec.Raw]).decode,
+}
 
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
 """What reading bytes may raise where they are no JSON, or nest deeper than Python goes."""
@@ -50,38 +55,45 @@ def parse_path(text: str) -> Path | None:
 class Value:
     """A JSON value, as its bytes. What it holds is read when it is asked for, once."""
 
-    __slots__ = ("_elements", "_members", "raw")
+    __slots__ = ("_found", "_held", "raw")
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
-        self._members: dict[str, Value] | None = None
-        self._elements: list[Value] | None = None
+        self._held: _Held | None = None
+        self._found: dict[str | int, Value | None] = {}
 
     def step(self, step: str | int) -> Value | None:
-        """Return the member of this name or the element at this index, where there is one."""
-        if isinstance(step, str):
-            return self.members().get(step)
-        elements = self.elements() or []
-        return elements[step] if step < len(elements) else None
+        """Return the member of this name or the element at this index, where there is one.
 
-    def members(self) -> dict[str, Value]:
-        """Return an object's members, of a name that comes twice the last; else nothing."""
-        if self._members is None:
-            try:
-                found = _decode_members(self.raw) if self.raw[:1] == b"{" else {}
-            except UNREADABLE:
-                found = {}
-            self._members = {name: Value(bytes(raw)) for name, raw in found.items()}
-        return self._members
+        Of two members of a name it is the last.
+        """
+        if step not in self._found:
+            raw = self._raw_at(step)
+            self._found[step] = None if raw is None else Value(bytes(raw))
+        return self._found[step]
+
+    def _raw_at(self, step: str | int) -> msgspec.Raw | None:
+        held = self._read()
+        if isinstance(step, str):
+            return held.get(step) if isinstance(held, dict) else None
+        return held[step] if isinstance(held, list) and step < len(held) else None
 
     def elements(self) -> list[Value] | None:
         """Return an array's elements; None where this is no array."""
-        if self._elements is None and self.raw[:1] == b"[":
+        held = self._read()
+        if not isinstance(held, list):
+            return None
+        return [value for index in range(len(held)) if (value := self.step(index)) is not None]
+
+    def _read(self) -> _Held:
+        """Return what this holds; of a scalar, and of what is no JSON, no members."""
+        if self._held is None:
+            decode = _DECODE_BY_FIRST_BYTE.get(self.raw[:1])
             try:
-                self._elements = [Value(bytes(raw)) for raw in _decode_elements(self.raw)]
+                self._held = {} if decode is None else decode(self.raw)
             except UNREADABLE:
-                self._elements = []
-        return self._elements
+                self._held = {}
+        return self._held
 
 
 def find(value: Value, path: Path) -> bytes | None:
@@ -114,9 +126,12 @@ def compact(raw: bytes) -> bytes:
     """Return JSON without blanks between its tokens and with no needless escape in its strings."""
     if b"\\" in raw:
         return _LOOSE.sub(_tighten, raw)
-    if any(blank in raw for blank in (b" ", b"\n", b"\t", b"\r")):
-        return _LOOSE_UNESCAPED.sub(rb"\1", raw)
-    return raw
+    if raw[:1] not in _DECODE_BY_FIRST_BYTE:
+        return raw
+    # Without escapes every quote begins or ends a string: what stands outside is every other part.
+    parts = raw.split(b'"')
+    parts[::2] = b'"'.join(parts[::2]).translate(None, _BLANKS).split(b'"')
+    return b'"'.join(parts)
 
 
 def _tighten(token: re.Match[bytes]) -> bytes:

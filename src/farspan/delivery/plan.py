@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from farspan.delivery.transform import Subject, payload_for
+from farspan.delivery.transform import Payload, Subject, payload_for
 from farspan.model.delivery import Delivery
 from farspan.model.rule import Rule
 
@@ -26,11 +26,15 @@ def plan_deliveries(
     `accepted_at`, the event's ingestion time, is seconds since the epoch like `now`.
     """
     event_id = event_id_in(envelope)
-    event = Subject(envelope, accepted_at)
+    whole = Payload(envelope)
+    event: Subject | None = None
     deliveries: list[Delivery] = []
     for rule in rules:
         for target in rule.targets.values():
-            payload = payload_for(target, rule, event)
+            payload = whole
+            if target.has_input:
+                event = event or Subject(envelope, accepted_at)
+                payload = payload_for(target, rule, event)
             deliveries.append(
                 Delivery(
                     delivery_id=f"{event_id}/{rule.arn}/{target.id}",

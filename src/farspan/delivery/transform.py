@@ -96,18 +96,22 @@ class Payload(NamedTuple):
 
 
 class Subject:
-    """One event, as its targets' templates see it. What one of them read, the next finds read."""
+    """One event, as its targets' inputs see it. What one of them read, the next finds read."""
 
-    __slots__ = ("accepted_at", "envelope", "value")
+    __slots__ = ("accepted_at", "value")
 
     def __init__(self, envelope: bytes, accepted_at: float) -> None:
-        self.envelope = envelope
         self.accepted_at = accepted_at
         self.value = Value(envelope)
 
+    @property
+    def envelope(self) -> bytes:
+        """The event's bytes."""
+        return self.value.raw
+
 
 def payload_for(target: Target, rule: Rule, event: Subject) -> Payload:
-    """Return what the target receives of an event that the rule matched.
+    """Return what a target with an input of its own receives of an event that the rule matched.
 
     An empty text is never sent, as an empty Input never is (recorded from AWS). Since a dead letter
     cannot be empty either, it shows the event then.
@@ -118,10 +122,8 @@ def payload_for(target: Target, rule: Rule, event: Subject) -> Payload:
         path = _path_of(target.input_path)
         found = None if path is None else find(event.value, path)
         payload = Payload(found or b"")
-    elif target.input is not None:
-        payload = Payload(_literal(target.input))
     else:
-        return Payload(event.envelope)
+        payload = Payload(_literal(target.input or ""))
     return payload if payload.body else Payload(event.envelope, is_invalid=True)
 
 
@@ -260,7 +262,7 @@ def _reserved(variable: Reserved, rule: Rule, event: Subject) -> bytes:
             return b'"%b"' % _iso_milliseconds(event.accepted_at)
         case Reserved.EVENT:
             return _event_without_detail(event.value)
-        case Reserved.EVENT_JSON:
+        case _:
             return compact(event.envelope)
 
 
@@ -274,7 +276,6 @@ def _event_without_detail(event: Value) -> bytes:
 
     Names and forms as recorded from AWS.
     """
-    members = event.members()
     shown: list[bytes] = []
     for name, member in (
         ("id", "id"),
@@ -286,8 +287,9 @@ def _event_without_detail(event: Value) -> bytes:
         ("resources", "resources"),
         ("version", "version"),
     ):
-        if member in members:
-            raw = compact(members[member].raw)
+        value = event.step(member)
+        if value is not None:
+            raw = compact(value.raw)
             shown.append(b'"%b":%b' % (name.encode(), _epoch(raw) if name == "time" else raw))
     return b"{%b}" % b",".join(shown)
 

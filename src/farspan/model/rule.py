@@ -60,6 +60,15 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     retry_policy: RetryPolicy = RetryPolicy()
     given: dict[str, object] = {}
 
+    @property
+    def has_input(self) -> bool:
+        """Whether the target receives something else than the event as it is."""
+        return (
+            self.input is not None
+            or self.input_path is not None
+            or self.input_transformer is not None
+        )
+
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """A rule of a bus, with its targets by id.

@@ -9,7 +9,7 @@ from farspan.model.bus import EventBus
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, HealthCheckType
 from farspan.model.queue import Queue
-from farspan.model.rule import Rule, Target
+from farspan.model.rule import InputTransformer, Rule, Target
 from farspan.store.base import Conflict, MoveCursor, PutDocument
 from farspan.store.memory import MemoryStore
 
@@ -24,7 +24,16 @@ RULE = Rule(
     account=ACCOUNT,
     event_bus_name="orders",
     name="big",
-    targets={"t": Target(id="t", arn="arn:t", given={"Id": "t", "Arn": "arn:t", "X": {"Y": [1]}})},
+    targets={
+        "t": Target(
+            id="t",
+            arn="arn:t",
+            input_transformer=InputTransformer(
+                input_template='"<a>"', input_paths=(("a", "$.a"), ("b", "$"))
+            ),
+            given={"Id": "t", "Arn": "arn:t", "X": {"Y": [1]}},
+        )
+    },
 )
 QUEUE = Queue(region=HERE, account=ACCOUNT, name="letters")
 ENDPOINT = Endpoint(

@@ -127,6 +127,20 @@ def test_what_is_no_json_holds_nothing(raw: bytes) -> None:
     assert (value.step("a"), value.step(0)) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("raw", "tight"),
+    [
+        (b'[ "\\ud800" , 1 ]', b'["\\ud800",1]'),
+        (b'[ "a\\/b" , " " ]', b'["a/b"," "]'),
+        (b'"\\ud83d\\ude00"', '"\U0001f600"'.encode()),
+        (b'" a "', b'" a "'),
+    ],
+)
+def test_compact_json(raw: bytes, tight: bytes) -> None:
+    """Blanks inside strings stay, and so does the half of a surrogate pair, which has no form."""
+    assert tight == compact(raw)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
