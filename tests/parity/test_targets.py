@@ -220,6 +220,25 @@ def test_put_refusals(
     assert [] == targets_of(events, rule)
 
 
+def test_the_limits_of_a_transformer(
+    unchecked: Callable[..., BaseClient], rule: dict[str, str], refusal: Refusal
+) -> None:
+    """A template has at most 8,192 characters and 100 variables."""
+    paths = {f"v{number}": "$" for number in range(101)}
+    template = f'"{"x" * 8_191}"'
+    transformer = {"InputPathsMap": paths, "InputTemplate": template}
+    code, message = refusal(
+        unchecked("events").put_targets,
+        **rule,
+        Targets=[{"Id": "q", "Arn": QUEUE, "InputTransformer": transformer}],
+    )
+
+    assert "ValidationException" == code
+    assert message.startswith("2 validation errors detected: ")
+    assert "less than or equal to 100" in message
+    assert "less than or equal to 8192" in message
+
+
 def test_no_targets_at_all(
     unchecked: Callable[..., BaseClient], rule: dict[str, str], refusal: Refusal
 ) -> None:

@@ -20,7 +20,7 @@ SOURCE_CHARACTERS_MAX: Final = 500
 """How much of a text EventBridge's JSON reader quotes (recorded with event patterns)."""
 
 _KEY_OR_STRING: Final = re.compile(
-    rf'("(?:[^"\\]++|\\.)*+"|{PLACEHOLDER.pattern})[ \t\r\n]*(:?)', re.DOTALL
+    rf'("(?:[^"\\]++|\\.)*+"?|{PLACEHOLDER.pattern})[ \t\r\n]*(:?)', re.DOTALL
 )
 
 

@@ -21,7 +21,7 @@ EVERY: Final = -1
 
 _PATH: Final = re.compile(r"\$(?:\.[A-Za-z0-9_/-]+|\[(?:[0-9]{1,9}|\*)\])*")
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[([0-9]+)\]|\[\*\]")
-_LOOSE: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[ \t\r\n]+', re.DOTALL)
+_LOOSE: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[ \t\r\n]+', re.DOTALL)
 _BLANKS: Final = b" \t\r\n"
 
 _decode_text = msgspec.json.Decoder(str).decode
