@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from farspan.pattern.parse import FieldClause, OrClause
+from farspan.pattern.parse import Clause, FieldClause, OrClause
 from farspan.pattern.scan import PatternRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from farspan.pattern.parse import Clause
 
     Draft = dict[str, FieldClause]
 

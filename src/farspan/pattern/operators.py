@@ -27,13 +27,11 @@ from farspan.pattern.conditions import (
 )
 from farspan.pattern.folding import FoldedText
 from farspan.pattern.scalars import InexactNumber, Literal, scalar_of_number
-from farspan.pattern.scan import PatternRefused, Token
+from farspan.pattern.scan import PatternRefused, Scanner, Token
 from farspan.pattern.wildcard import Glob, WildcardFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from farspan.pattern.scan import Scanner
 
     Reader = Callable[[Scanner, Token], Condition]
 

@@ -41,6 +41,8 @@ _VALID_VALUES: Final = "(JSON String, Number, Array, Object or token 'null', 'tr
 _ROOT: Final = -1
 _FIRST_PRINTABLE: Final = 0x20
 _LAST_LATIN_1: Final = 0xFF
+#: Half of a character beyond the 16-bit ones.
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
 
 class Token(Enum):
@@ -348,7 +350,7 @@ def _describe(character: str) -> str:
 
 def _join_surrogates(text: str) -> str:
     r"""Turn the two halves that `\ud83d\ude00` spells into the one character they mean."""
-    if not any("\ud800" <= character <= "\udfff" for character in text):
+    if not _SURROGATE.search(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
