@@ -34,7 +34,7 @@ class Condition:
 
     def admits(self, value: Scalar) -> bool:
         """Tell whether a field that holds `value` meets the condition."""
-        if value in self.values:
+        if self.values and value in self.values:
             return True
         for test in self.tests:  # noqa: SIM110 - compiled, a loop is several times faster than any()
             if test.holds(value):

@@ -60,12 +60,11 @@ class PlaceTree:
 class Candidates:
     """Where in one event one condition can be met."""
 
-    __slots__ = ("absent", "arrays", "everywhere", "may_be_absent", "met", "places")
+    __slots__ = ("absent", "arrays", "everywhere", "met", "places")
 
     def __init__(self, condition: Condition, found: Sequence[Leaf]) -> None:
         self.places: set[Place] = set()
         self.everywhere: set[Place] = set()
-        self.may_be_absent = condition.absent
         for leaf in found:
             if condition.admits(leaf.value):
                 self.places.add(leaf.place)
@@ -111,40 +110,6 @@ def choose(candidates: Sequence[Candidates], steps_max: int) -> tuple[bool, int]
 
     Returns the verdict and the steps that it took; the verdict is no after `steps_max`.
     """
-    arrays: set[int] = set()
-    for candidate in candidates:
-        arrays |= candidate.arrays
-    if len(arrays) == 1:
-        return _choose_in_one(candidates, arrays.pop())
-    return _choose_in_many(candidates, steps_max)
-
-
-def _choose_in_one(candidates: Sequence[Candidates], array: int) -> tuple[bool, int]:
-    """As `choose` where there is one array: a choice is an index, or none yet (-1)."""
-    choices = {-1}
-    steps = 0
-    for candidate in candidates:
-        extended: set[int] = set()
-        for choice in choices:
-            if choice >= 0:
-                place = ((array, choice),)
-                is_met = place in candidate.places or () in candidate.places
-                if is_met or (candidate.absent and place not in candidate.everywhere):
-                    extended.add(choice)
-                steps += 1
-                continue
-            for met in candidate.places:
-                extended.add(met[0][1] if met else -1)
-            if candidate.may_be_absent and not candidate.everywhere:
-                extended.add(-1)
-            steps += len(candidate.places)
-        choices = extended
-        if not choices:
-            return False, steps
-    return True, steps
-
-
-def _choose_in_many(candidates: Sequence[Candidates], steps_max: int) -> tuple[bool, int]:
     choices: set[Choice] = {frozenset()}
     steps = 0
     for position, candidate in enumerate(candidates):

@@ -7,7 +7,7 @@ leads straight to the keys that it meets. Each kind of key has its own table:
     prefix, suffix      one look-up for each length in use
     address block       one look-up for each mask in use
     numeric range       one block for each level in use of a tree of doubles, see `RangeLookup`
-    wildcard            its longest literal: as a prefix or suffix, or by pieces, see `PieceLookup`
+    wildcard            its rarest literal: as a prefix or suffix, or by pieces, see `PieceLookup`
 
 A key that *decides* is met by exactly the values that meet the condition; any other is met by all
 of them and some more. Adding or removing a key touches nothing but its own place. Nothing here may
@@ -153,14 +153,23 @@ def _wildcard_keys(test: Wildcard) -> Keys:
     if len(literals) == 1:
         return _one_key(EXACT, literals[0])
     first, last = literals[0], literals[-1]
-    inner = max(literals[1:-1], key=len, default="")
+    inner = max(literals[1:-1], key=_rarity_of, default="")
     if not (first or last or inner):
         return NO_KEYS  # `*`: any string
-    if len(first) >= max(len(last), len(inner)):
+    rarity = _rarity_of(inner)
+    if _rarity_of(first) >= max(_rarity_of(last), rarity):
         return _edge_key(PREFIX, first, decide=False)
-    if len(last) >= len(inner):
+    if _rarity_of(last) >= rarity:
         return _edge_key(SUFFIX, last, decide=False)
     return Keys(pieces_of(inner), decide=False)
+
+
+def _rarity_of(text: str) -> int:
+    """Return how likely it is that a text tells one rule from another: digits do."""
+    rarity = 0
+    for one in text:
+        rarity += 6 if one.isdigit() else 4 if one.isupper() else 2 if one.isalpha() else 1
+    return rarity
 
 
 # --- the tables ------------------------------------------------------------------------------
@@ -380,11 +389,6 @@ def pieces_of(literal: str) -> tuple[Key, ...]:
     ]
     rarest = max(cuts, key=lambda pieces: min(map(_rarity_of, pieces)))
     return tuple([(PIECE, ((size, step), piece)) for piece in dict.fromkeys(rarest)])
-
-
-def _rarity_of(text: str) -> int:
-    """Return how likely it is that the text tells one rule from another: digits do."""
-    return sum([3 if one.isdigit() else 2 if one.isupper() else one.isalpha() for one in text])
 
 
 class PieceLookup(GroupedLookup):

@@ -1,8 +1,8 @@
 """Decode from an event only what rules ask for; the rest is skipped, though its syntax is checked.
 
 The paths in use make a tree of msgspec types: each step above a leaf is a type of its own, with one
-attribute for each step below it. What an event has at a path is then one attribute look-up in C
-(`getter_of`), which works for every projection, so that nothing else changes when the types do.
+attribute for each step below it. What an event has at a path is then one `operator.attrgetter` in C
+(`fields`), which works for every projection, so that nothing else changes when the types do.
 
 An event that the types do not fit is decoded whole instead (`leaves`): one that spells nested keys
 with dots, or that holds a number which no double is where an object is expected. Keys that msgspec
@@ -11,7 +11,6 @@ cannot name send every event that way. Nothing here may know what is asked of a 
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
@@ -24,10 +23,8 @@ if TYPE_CHECKING:
 
     from farspan.pattern.leaves import Leaves
 
-    Getter = Callable[[object], object]
-
 ABSENT: Final = msgspec.UNSET
-"""What a getter returns where an event has nothing at a path."""
+"""What reading a path returns where an event has nothing at a path."""
 
 NOT_AN_OBJECT: Final = object()
 """What `decode` returns for anything but a JSON object."""
@@ -52,14 +49,6 @@ def attribute_of(step: str) -> str:
     if step.isascii() and step.isidentifier():
         return "f_" + step
     return "x_" + step.encode("utf-8", "surrogatepass").hex()
-
-
-def getter_of(path: str) -> Getter:
-    """Return what reads the value at `path` from a projected event.
-
-    It raises AttributeError where something other than an object lies above the leaf.
-    """
-    return attrgetter(".".join(map(attribute_of, path.split("."))))
 
 
 class _Step:

@@ -64,7 +64,7 @@ def scalar_of_json(value: object) -> Scalar:
 
     Floats have been through `scalar_of_number` already; only integers may still need it.
     """
-    if isinstance(value, str | float | InexactNumber):
+    if isinstance(value, (str, float, InexactNumber)):  # a union would be built at each call
         return value
     if value is None:
         return Literal.NULL

@@ -23,11 +23,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from farspan.pattern.conditions import Condition
+from farspan.pattern.fields import Field
 from farspan.pattern.lookups import EXACT, NO_KEYS, Branch, Keys, Lookup, keys_of, lookup_of
-from farspan.pattern.projection import getter_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 LEAF_MAX: Final = 6
 """Sub-rules that are tried one by one: about what a look-up costs."""
@@ -48,12 +48,12 @@ GAIN_MIN: Final = 2.0
 class Criterion:
     """What a sub-rule asks of one field, ready to be looked up and to be checked."""
 
-    __slots__ = ("checked", "condition", "getter", "keys", "path")
+    __slots__ = ("checked", "condition", "field", "keys", "path")
 
     def __init__(self, path: str, condition: Condition, keys: Keys) -> None:
         self.path = path
+        self.field = Field(path)
         self.condition = condition
-        self.getter: Callable[[object], object] = getter_of(path)
         self.keys = keys
         # The same below a key that does not decide: still to be checked, not to be looked up.
         self.checked: Criterion | None = None
@@ -135,11 +135,11 @@ class Leaf(Branch):
 class Node(Branch):
     """One field, and the branches of what sub-rules ask of it."""
 
-    __slots__ = ("count", "exact", "getter", "lookups", "others", "path", "rest")
+    __slots__ = ("count", "exact", "field", "lookups", "others", "path", "rest")
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.getter: Callable[[object], object] = getter_of(path)
+        self.field = Field(path)
         self.count = 0
         self.exact = Lookup()
         self.others: tuple[Lookup, ...] = ()

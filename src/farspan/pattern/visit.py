@@ -1,35 +1,64 @@
 """One event's way through the tree of rules, with array consistency.
 
 A value is read where it is asked for, straight from the projected event. Only where an event has
-an array of objects (or of arrays) on the way to a field are the field's leaves collected, each with
-the elements it lies in; and only a sub-rule that asks for two or more such fields needs a
-consistent choice of elements, which `consistency` looks for.
+an array on the way to a field are its values collected, each with the element that it lies in; and
+only a sub-rule that asks for two or more fields in one array needs a consistent choice of elements.
+In a plain array that is a choice of one index (`_choose_index`); for arrays in arrays see
+`consistency`.
 
 The work on one event is bounded (`WORK_MAX`): what is beyond is not matched, and counted.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-import msgspec
-
+from farspan.pattern.conditions import Condition
 from farspan.pattern.consistency import Candidates, choose
-from farspan.pattern.leaves import Leaf as FieldLeaf
+from farspan.pattern.fields import (
+    OUTSIDE,
+    Field,
+    FieldValues,
+    values_at,
+    values_of_leaves,
+)
+from farspan.pattern.leaves import Leaves
 from farspan.pattern.lookups import Branch
-from farspan.pattern.projection import ABSENT, attribute_of
+from farspan.pattern.projection import ABSENT
 from farspan.pattern.scalars import Scalar, scalar_of_json
 from farspan.pattern.tree import Criterion, Entry, Leaf, Node, SubRule
 
-if TYPE_CHECKING:
-    from farspan.pattern.leaves import Leaves, Place
-
 WORK_MAX: Final = 2_000_000
-"""Steps (sub-rules tried, leaves looked at, choices of elements) for one event: a second or so."""
+"""Steps (sub-rules tried, values looked at, choices of elements) for one event: a second or so."""
 
 
 class OverBudget(Exception):
     """An event would take more than `WORK_MAX` steps."""
+
+
+class Judged:
+    """Where in one event one condition is met: by elements of a plain array, or by places."""
+
+    __slots__ = ("absent", "array", "candidates", "condition", "elements", "everywhere", "met")
+
+    def __init__(self, condition: Condition, found: FieldValues) -> None:
+        self.condition = condition
+        self.array = found.array
+        self.elements: set[int] = set()  # that meet it
+        self.everywhere: set[int] = set()  # that have the field, where absence may meet it
+        self.candidates: Candidates | None = None
+        if found.leaves is not None:
+            self.candidates = Candidates(condition, found.leaves)
+            self.met, self.absent = self.candidates.met, self.candidates.absent
+            return
+        for position, value in enumerate(found.values):
+            if condition.admits(value):
+                self.elements.add(found.indexes[position])
+        if condition.absent:
+            self.everywhere.update(found.indexes)
+        self.met = bool(self.elements)
+        # A value outside every array element is there whatever has been chosen.
+        self.absent = condition.absent and OUTSIDE not in self.everywhere
 
 
 class Visit:
@@ -40,10 +69,10 @@ class Visit:
 
     __slots__ = (
         "_event",
-        "_has_places",
+        "_fields",
+        "_has_elements",
         "_judged",
         "_leaves",
-        "_whole",
         "_work_max",
         "found",
         "work",
@@ -51,13 +80,13 @@ class Visit:
 
     def __init__(self, event: object, leaves: Leaves | None, work_max: int) -> None:
         self._event = event
-        self._whole = event is None
-        self._has_places = event is None  # whether a leaf may lie in an element of an array
-        self._leaves: Leaves = {} if leaves is None else leaves
-        self._judged: dict[int, Candidates] = {}
+        self._leaves = leaves
+        self._has_elements = False  # whether a value was met that lies in an element of an array
+        self._fields: dict[str, FieldValues] = {}
+        self._judged: dict[int, Judged] = {}
+        self._work_max = work_max
         self.found: list[SubRule] = []
         self.work = 0
-        self._work_max = work_max
 
     def follow(self, branch: Branch | None) -> None:
         """Try everything in a branch that the event leads to. Raises `OverBudget`."""
@@ -78,9 +107,9 @@ class Visit:
 
     def _follow_node(self, node: Node) -> None:
         try:
-            value = node.getter(self._event)
+            value = node.field.getter(self._event)
         except AttributeError:
-            self._follow_each(node, [leaf.value for leaf in self._leaves_at(node.path)])
+            self._follow_each(node)
             return
         if isinstance(value, str):
             branch = node.exact.table.get(value)
@@ -90,15 +119,15 @@ class Visit:
                 self._follow_others(node, value)
         elif value is ABSENT:
             return
-        elif isinstance(value, list):
-            self._follow_each(node, [leaf.value for leaf in self._leaves_at(node.path)])
-        elif not isinstance(value, dict | msgspec.Struct):
+        elif isinstance(value, (int, float)) or value is None:
             scalar = scalar_of_json(value)
             branch = node.exact.table.get(scalar)
             if branch is not None:
                 self.follow(branch)
             if node.others:
                 self._follow_others(node, scalar)
+        else:
+            self._follow_each(node)
 
     def _follow_others(self, node: Node, value: Scalar) -> None:
         branches: list[Branch] = []
@@ -107,10 +136,10 @@ class Visit:
         for branch in branches:
             self.follow(branch)
 
-    def _follow_each(self, node: Node, values: list[Scalar]) -> None:
+    def _follow_each(self, node: Node) -> None:
         """Follow each of several values; a branch to which several lead is followed once."""
         branches: list[Branch] = []
-        for value in dict.fromkeys(values):
+        for value in dict.fromkeys(self._values_at(node.field).values):
             branch = node.exact.table.get(value)
             if branch is not None:
                 branches.append(branch)
@@ -127,42 +156,78 @@ class Visit:
         for criterion in entry.left:
             if not self._admits(criterion):
                 return False
-        return not self._has_places or self._is_consistent(entry.sub_rule)
+        return not self._has_elements or self._is_consistent(entry.sub_rule)
 
     def _admits(self, criterion: Criterion) -> bool:
         try:
-            value = criterion.getter(self._event)
+            value = criterion.field.getter(self._event)
         except AttributeError:
-            return self._judge(criterion)
+            value = criterion
         if isinstance(value, str):
             return criterion.condition.admits(value)
         if value is ABSENT:
             return criterion.condition.absent
-        if isinstance(value, list | dict | msgspec.Struct):
-            return self._judge(criterion)
-        return criterion.condition.admits(scalar_of_json(value))
+        if isinstance(value, (int, float)) or value is None:
+            return criterion.condition.admits(scalar_of_json(value))
+        judged = self._judge(criterion)
+        return judged.met or judged.absent
 
     # --- where values are in arrays -----------------------------------------------------------
 
-    def _judge(self, criterion: Criterion) -> bool:
+    def _values_at(self, field: Field) -> FieldValues:
+        """Return the values of a field, collected once."""
+        found = self._fields.get(field.path)
+        if found is None:
+            if self._leaves is None:
+                found = values_at(self._event, field)
+            else:
+                found = values_of_leaves(self._leaves.get(field.path, []))
+            self._fields[field.path] = found
+            self.work += len(found.values)
+            if found.array or found.leaves is not None:
+                self._has_elements = True
+        return found
+
+    def _judge(self, criterion: Criterion) -> Judged:
         judged = self._judged.get(id(criterion.condition))
         if judged is None:
-            found = self._leaves_at(criterion.path)
-            self.work += len(found)
-            judged = Candidates(criterion.condition, found)
-            self._judged[id(criterion.condition)] = judged
-        return judged.met or judged.absent
+            found = self._values_at(criterion.field)
+            self.work += len(found.values)
+            judged = self._judged[id(criterion.condition)] = Judged(criterion.condition, found)
+        return judged
 
     def _is_consistent(self, sub_rule: SubRule) -> bool:
         """Tell whether one choice of elements serves all fields of a sub-rule that need one."""
+        judged: list[Judged] = []
+        is_nested = False
+        for criterion in sub_rule.criteria:
+            found = self._fields.get(criterion.field.path)
+            if found is not None and (found.array or found.leaves is not None):
+                judged.append(self._judge(criterion))
+                is_nested = is_nested or found.leaves is not None
+        if len(judged) == 1 and judged[0].met:
+            return True
+        if is_nested:
+            return self._choose_places(sub_rule, judged)
+        for array in {one.array for one in judged}:
+            in_array = [one for one in judged if one.array == array]
+            self.work += sum([len(one.elements) for one in in_array])
+            if not _choose_index(in_array):
+                return False
+        return True
+
+    def _choose_places(self, sub_rule: SubRule, judged: list[Judged]) -> bool:
         candidates: list[Candidates] = []
         for criterion in sub_rule.criteria:
-            if criterion.path in self._leaves:
-                self._judge(criterion)
-                judged = self._judged[id(criterion.condition)]
-                if judged.arrays:
-                    candidates.append(judged)
-        if not candidates or (len(candidates) == 1 and candidates[0].met):
+            for one in judged:
+                if one.condition is criterion.condition:
+                    known = one.candidates
+                    if known is None:
+                        leaves = self._values_at(criterion.field).all_leaves()
+                        known = one.candidates = Candidates(one.condition, leaves)
+                    if known.arrays:
+                        candidates.append(known)
+        if len(candidates) == 1 and candidates[0].met:
             return True
         verdict, steps = choose(candidates, self._work_max - self.work)
         self.work += steps
@@ -170,35 +235,28 @@ class Visit:
             raise OverBudget
         return verdict
 
-    def _leaves_at(self, path: str) -> list[FieldLeaf]:
-        """Return the leaves of a field, collected once."""
-        leaves = self._leaves.get(path)
-        if leaves is None:
-            if self._whole:
-                return []
-            leaves = self._leaves[path] = []
-            _collect(self._event, [attribute_of(step) for step in path.split(".")], 0, (), leaves)
-            for leaf in leaves:
-                if leaf.place:
-                    self._has_places = True
-                    break
-        return leaves
 
+def _choose_index(judged: list[Judged]) -> bool:
+    """Tell whether one element serves all, which are in the order of their paths.
 
-def _collect(
-    value: object, attributes: list[str], depth: int, place: Place, leaves: list[FieldLeaf]
-) -> None:
-    """Add the leaves below `value`, `depth` steps down a path; an array is its identity."""
-    if isinstance(value, list):
-        for index, element in enumerate(value):
-            if isinstance(element, list | dict | msgspec.Struct):
-                _collect(element, attributes, depth, (*place, (id(value), index)), leaves)
-            elif depth == len(attributes):
-                leaves.append(FieldLeaf(scalar_of_json(element), place))
-    elif isinstance(value, msgspec.Struct):
-        if depth < len(attributes):
-            _collect(
-                getattr(value, attributes[depth], ABSENT), attributes, depth + 1, place, leaves
-            )
-    elif depth == len(attributes) and value is not ABSENT and not isinstance(value, dict):
-        leaves.append(FieldLeaf(scalar_of_json(value), place))
+    A choice is an index, or none yet. Absence of a field means absence from the element chosen by
+    fields with earlier paths, as AWS's engine has it.
+    """
+    choices = {OUTSIDE}
+    for one in judged:
+        extended: set[int] = set()
+        for choice in choices:
+            if choice == OUTSIDE:
+                extended |= one.elements
+                if one.condition.absent and not one.everywhere:
+                    extended.add(OUTSIDE)
+            elif (
+                choice in one.elements
+                or OUTSIDE in one.elements
+                or (one.absent and choice not in one.everywhere)
+            ):
+                extended.add(choice)
+        choices = extended
+        if not choices:
+            return False
+    return True
