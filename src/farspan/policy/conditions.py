@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from farspan.policy.template import Context
 
 
-def normalized_context(context: Mapping[str, str | Sequence[str]]) -> Context:
+def normalized_context(context: Mapping[str, str | Sequence[str | None]]) -> Context:
     """Return the context as conditions read it: keys in lower case, no key without a value."""
-    normalized: dict[str, tuple[str, ...]] = {}
+    normalized: dict[str, tuple[str | None, ...]] = {}
     for key, value in context.items():
         values = (value,) if isinstance(value, str) else tuple(value)
         if values:
@@ -55,7 +55,7 @@ def _holds(test: ConditionTest, context: Context, *, variables: bool) -> Verdict
     if operator is None or not (found or is_condition_key(key)):
         return None
     if operator.compare is None:
-        return _presence(test, present=bool(found))
+        return None if None in found else _presence(test, present=bool(found))
     if not found:
         return _without_key(operator)
     wanted = [
@@ -91,13 +91,15 @@ def _without_key(operator: Operator) -> Verdict:
 
 
 def _passes(
-    value: str, wanted: Sequence[Segments | None], compare: Comparison, operator: Operator
+    value: str | None, wanted: Sequence[Segments | None], compare: Comparison, operator: Operator
 ) -> Verdict:
-    """Compare one value with all of the policy's.
+    """Compare one value with all of the policy's; a value that nobody can tell passes unknown.
 
     A variable without a value makes a text that equals nothing. Where being unequal is what
     passes, that must not let anyone in: there it counts as unknown.
     """
+    if value is None:
+        return None
     unfilled: Verdict = None if operator.negated else False
     verdict = any_of(unfilled if each is None else compare(value, each) for each in wanted)
     return negation_of(verdict) if operator.negated else verdict

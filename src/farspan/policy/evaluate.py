@@ -48,12 +48,15 @@ _ENDINGS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked. `principal` is an ARN, an account's number (its root), or a service's name."""
+    """What is asked. `principal` is an ARN, an account's number (its root), or a service's name.
+
+    A value None in the context is one that nobody can tell: it never opens a door.
+    """
 
     principal: str
     action: str
     resource: str
-    context: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    context: Mapping[str, str | Sequence[str | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

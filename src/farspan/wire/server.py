@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from farspan.control.authority import authorize, authorize_put
+from farspan.control.condition_keys import caller_keys
 from farspan.control.plane import perform
 from farspan.control.registry import OPERATIONS
 from farspan.endpoints.service import RegionUnreachable
@@ -153,6 +154,9 @@ class Server:
                 body_sha256=hashlib.sha256(request.body).digest(),
                 invocation_id=request.headers.get(INVOCATION_HEADER),
                 endpoint=endpoint,
+                condition_keys=lambda: caller_keys(
+                    caller, region=own.region, now=own.plane.clock.now()
+                ),
             )
         )
         headers = (

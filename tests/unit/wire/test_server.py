@@ -18,6 +18,7 @@ from farspan.config import Config, Credential, NodeConfig
 from farspan.endpoints.failover import Evidence, Hold
 from farspan.endpoints.service import Outlook, RegionUnreachable, RoutingService
 from farspan.ingest.service import IngestService
+from farspan.model.bus import EventBus
 from farspan.model.endpoint import Endpoint, EndpointState
 from farspan.store.base import Change, Result, StoreError
 from farspan.store.memory import MemoryStore
@@ -155,7 +156,13 @@ def region(
     own = RegionServices(
         region=name,
         plane=None,  # type: ignore[arg-type]
-        ingest=IngestService(name, store, SystemClock(), SeededIds(2), lambda *_: True),
+        ingest=IngestService(
+            name,
+            store,
+            SystemClock(),
+            SeededIds(2),
+            lambda account, bus: EventBus(region=name, account=account, name=bus),
+        ),
         replication=None,  # type: ignore[arg-type]
     )
     return edge(replies, own=own, known=known)[0], store
