@@ -14,17 +14,18 @@ from farspan.model.bus import EventBus
 from farspan.policy import (
     FULL_ACCESS,
     Decision,
+    Decisions,
     Policy,
     Reason,
     Request,
     denial_text,
-    evaluate,
     parse_bus_policy,
 )
 
 POLICIES_KEPT = 1_024
 """Policies kept parsed; each is at most 10,240 characters of text."""
 
+_DECISIONS = Decisions()
 NOBODY_ASKED = Decision(allowed=False, reason=Reason.NO_RESOURCE_ALLOW)
 
 
@@ -65,7 +66,7 @@ def check_permission(
             context={**known, **(context or {})},
         )
         own = bus.account == account
-        decision = evaluate([FULL_ACCESS], policy_of(bus), request, same_account=own)
+        decision = _DECISIONS.evaluate([FULL_ACCESS], policy_of(bus), request, own=own)
     if not decision.allowed:
         raise AccessDeniedException(denial_text(principal, action, resource, decision))
 

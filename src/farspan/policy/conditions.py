@@ -7,12 +7,13 @@ context keys". Nothing here may raise on a policy that was parsed, whatever the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from farspan.policy.comparisons import Comparison, Segments, parse_truth
 from farspan.policy.names import is_condition_key
 from farspan.policy.operators import Operator, Quantifier, read_operator
-from farspan.policy.template import fill, read_template, segments_of
+from farspan.policy.template import fill, read_template, segments_of, variables_of
 from farspan.policy.verdicts import Verdict, all_of, any_of, negation_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from farspan.policy.document import ConditionTest
     from farspan.policy.template import Context
+
+
+_FIXED_KEPT: Final = 4_096  # a few thousand policies' worth; each is at most a policy long
 
 
 def normalized_context(context: Mapping[str, str | Sequence[str | None]]) -> Context:
@@ -41,6 +45,21 @@ def conditions_hold(
 
 def resolve(text: str, context: Context, *, variables: bool, splits_arns: bool) -> Segments | None:
     """Return a policy's text with its variables filled in, or None where one has no value."""
+    fixed = _fixed(text, variables=variables, splits_arns=splits_arns)
+    if fixed is not None:
+        return fixed
+    return _filled(text, context, variables=variables, splits_arns=splits_arns)
+
+
+@lru_cache(maxsize=_FIXED_KEPT)
+def _fixed(text: str, *, variables: bool, splits_arns: bool) -> Segments | None:
+    """Return a text without variables as it always is, None for one that has some."""
+    if variables and variables_of(text):
+        return None
+    return _filled(text, {}, variables=variables, splits_arns=splits_arns)
+
+
+def _filled(text: str, context: Context, *, variables: bool, splits_arns: bool) -> Segments | None:
     pieces = read_template(text, variables=variables)
     segments = segments_of(pieces) if splits_arns else (pieces,)
     filled = [fill(segment, context) for segment in segments]
