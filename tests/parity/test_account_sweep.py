@@ -20,7 +20,7 @@ from botocore.model import Shape
 from farspan.control.registry import OPERATIONS
 
 if TYPE_CHECKING:
-    from tests.parity.conftest import Deployment, Eventually
+    from tests.parity.conftest import Deployment, Eventually, Send, SignedHeaders
 
 EAST, WEST = "us-east-1", "us-west-2"
 OWN, OTHER = "000000000000", "111111111111"
@@ -320,3 +320,33 @@ def test_the_sweep_reaches_what_it_is_after(
         "ListTagsForResource",
         "ListTargetsByRule",
     }
+
+
+def test_the_status_shows_ones_own(
+    sweep: Deployment, send: Send, signed_headers: SignedHeaders, first: FirstAccount
+) -> None:
+    """A node's status tells each account of its own endpoints and health checks alone."""
+
+    def status(*key: str) -> dict[str, Any]:
+        path = "/_farspan/status"
+        headers = signed_headers(sweep.url, "GET", path, key=key)
+        found: dict[str, Any] = json.loads(send(sweep.url, "GET", path, headers=headers).body)
+        return found
+
+    own, other = status("test", "test"), status("other", "other-secret")
+
+    assert [first.endpoint_id] == [endpoint["endpoint_id"] for endpoint in own["endpoints"]]
+    assert first.health_check_id in own["health_checks"]
+    assert ([], {}) == (other["endpoints"], other["health_checks"])
+
+
+def test_an_outsider_cannot_say_that_a_node_passed_it_on(
+    sweep: Deployment, first: FirstAccount, send: Send
+) -> None:
+    """The nodes' header is refused from anyone else, before anything else is looked at."""
+    reply = send(
+        sweep.url, "POST", "/", headers={"X-Farspan-Forwarded-By": "us-west-2"}, body=b"{}"
+    )
+
+    assert "AccessDeniedException" == reply.error["__type"]
+    assert first.endpoint_id not in reply.error["message"]

@@ -199,6 +199,7 @@ def test_a_pattern_that_is_none(as_user: Clients, refusal: Refusal) -> None:
         ("one_queue", [f"{QUEUE}-2"], False),
         ("no_queue", [f"{QUEUE}-2"], True),
         ("no_queue", [f"{QUEUE}-2", QUEUE], False),
+        ("no_queue", [QUEUE.replace("arn:aws:", "arn:aws-x:")], False),
     ],
 )
 def test_put_targets_by_their_arns(

@@ -9,7 +9,6 @@ policy bounds never comes here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from farspan.catalog.permissions import policy_of
@@ -18,6 +17,7 @@ from farspan.control.condition_keys import (
     call_keys,
     caller_keys,
     entry_bus_arn,
+    in_one_partition,
     resource_keys,
 )
 from farspan.control.queues import queue_address
@@ -120,10 +120,10 @@ def authorize(
         _demand(caller, "events:TagResource", resource, given, policy)
     for member, name in READS_FROM.get(operation_name, ()):
         text = params[member][name] if name else params[member]
-        _demand(caller, action, _in_one_partition(text), given)
+        _demand(caller, action, in_one_partition(text), given)
     for arn in _roles_in(params):
         passed = {**keys, "iam:PassedToService": EVENTS_PRINCIPAL}
-        _demand(caller, "iam:PassRole", _in_one_partition(arn), passed)
+        _demand(caller, "iam:PassRole", in_one_partition(arn), passed)
 
 
 def authorize_put(
@@ -228,19 +228,13 @@ def _roles_in(params: Params) -> Iterator[str]:
 # --- what a call names -----------------------------------------------------------------------
 
 
-def _in_one_partition(text: str) -> str:
-    """Return an ARN as policies write it: whoever reads it below does not look at the partition."""
-    arn = parse_arn(text)
-    return text if arn is None else str(replace(arn, partition="aws"))
-
-
 def _events_resource(plane: ControlPlane, caller: Caller, name: str, params: Params) -> str:
-    if "ResourceARN" in params:
-        return _in_one_partition(str(params["ResourceARN"]))
     found = _bus_and_rule(plane, caller, name, params)
     if found is not None:
         bus_arn, rule = found
         return bus_arn if rule is None else _rule(bus_arn, rule)
+    if "ResourceARN" in params:
+        return in_one_partition(str(params["ResourceARN"]))
     if name.endswith("EventSource"):
         return event_source_arn(plane.region, params["Name"])
     return _kind_resource(plane, caller, name, params)
@@ -265,7 +259,7 @@ def _kind_resource(plane: ControlPlane, caller: Caller, name: str, params: Param
 def _sqs_resource(plane: ControlPlane, caller: Caller, name: str, params: Params) -> str:
     del name
     if params.get("SourceArn"):
-        return _in_one_partition(str(params["SourceArn"]))
+        return in_one_partition(str(params["SourceArn"]))
     if params.get("QueueUrl"):
         return queue_arn(plane.region, *queue_address(caller.account, params["QueueUrl"]))
     owner = params.get("QueueOwnerAWSAccountId") or caller.account

@@ -9,6 +9,7 @@ Nothing here may decide.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -40,9 +41,8 @@ def caller_keys(caller: Caller, *, region: str, now: float) -> dict[str, str]:
 
     The node itself speaks plain HTTP, so that no request is known to have come securely.
     """
-    moment = datetime.fromtimestamp(int(now), UTC)
     keys = {
-        "aws:CurrentTime": moment.isoformat().replace("+00:00", "Z"),
+        "aws:CurrentTime": _date(now),
         "aws:EpochTime": str(int(now)),
         "aws:PrincipalAccount": caller.account,
         "aws:PrincipalArn": caller.role_arn or caller.arn,
@@ -53,11 +53,18 @@ def caller_keys(caller: Caller, *, region: str, now: float) -> dict[str, str]:
         "aws:ViaAWSService": "false",
         "aws:userid": caller.user_id or caller.account,
     }
+    if caller.issued_at is not None:
+        keys["aws:TokenIssueTime"] = _date(caller.issued_at)
+        keys["aws:MultiFactorAuthPresent"] = "false"  # AWS: the key is there for sessions only
     if caller.principal is None:
         keys["aws:PrincipalType"] = "Account"
     elif caller.role_arn is None:
         keys["aws:username"] = caller.principal.rpartition("/")[2]
     return keys
+
+
+def _date(moment: float) -> str:
+    return datetime.fromtimestamp(int(moment), UTC).isoformat().replace("+00:00", "Z")
 
 
 def call_keys(operation_name: str, params: Params) -> Keys:
@@ -69,9 +76,11 @@ def call_keys(operation_name: str, params: Params) -> Keys:
     if operation_name == "PutRule" and params.get("EventPattern"):
         keys |= pattern_keys(params["EventPattern"])
     if operation_name == "PutTargets":
-        keys["events:TargetArn"] = [target["Arn"] for target in params["Targets"]]
+        keys["events:TargetArn"] = [in_one_partition(each["Arn"]) for each in params["Targets"]]
     if operation_name in {"CreateEndpoint", "UpdateEndpoint"} and params.get("EventBuses"):
-        keys["events:EventBusArn"] = [bus["EventBusArn"] for bus in params["EventBuses"]]
+        keys["events:EventBusArn"] = [
+            in_one_partition(bus["EventBusArn"]) for bus in params["EventBuses"]
+        ]
     return keys
 
 
@@ -122,6 +131,12 @@ def resource_keys(
         if rule is not None and rule.managed_by:
             keys["events:ManagedBy"] = rule.managed_by
     return keys | {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+
+
+def in_one_partition(text: str) -> str:
+    """Return an ARN as policies write it: whoever reads it below does not look at the partition."""
+    arn = parse_arn(text)
+    return text if arn is None else str(replace(arn, partition="aws"))
 
 
 def entry_bus_arn(account: str, region: str, given: str | None) -> str:

@@ -69,7 +69,11 @@ class Grants:
         if decision.allowed:
             return None
         text = denial_text(request.principal, request.action, request.resource, decision)
-        return text.replace("identity-based policy", words) if words else text
+        if not words:
+            return text
+        return text.replace("an identity-based policy", f"a {words}").replace(
+            "identity-based policy", words
+        )
 
 
 @lru_cache(maxsize=PARSED_MAX)

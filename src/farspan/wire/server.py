@@ -38,6 +38,7 @@ from farspan.wire.forward import (
     FORWARDED_HEADER,
     INVOCATION_HEADER,
     UNAVAILABLE_STATUS,
+    check_mark,
 )
 from farspan.wire.http import Request, Response
 from farspan.wire.pages import Pages
@@ -71,6 +72,8 @@ class Server:
         """Return the response to a request."""
         call: Call | None = None
         try:
+            if FORWARDED_HEADER in request.headers:
+                check_mark(request.headers[FORWARDED_HEADER], self._services.config.cluster_secret)
             page = await self._pages.page(request)
             if page is not None:
                 return page
