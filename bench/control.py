@@ -1,6 +1,7 @@
 """Measures the control plane: calls with many rules on a bus, start-up, and memory per rule.
 
-Beside that, what a policy costs a key that puts events. Real processes and signed requests, as in `run.py`. Run it as `make bench-control`.
+Beside that, what a policy costs a key that puts events. Real processes and signed requests, as in
+`run.py`. Run it as `make bench-control`.
 """
 
 from __future__ import annotations

@@ -118,6 +118,8 @@ class Server:
             raise ResourceNotFoundException(f"Endpoint {endpoint_id} does not exist.")
         if self._own is not None and FORWARDED_HEADER in request.headers:
             return await self._put_here(request, endpoint)
+        if "authorization" in request.repeated_headers:
+            self._services.access.claimed(request)  # once passed on, it could not be told any more
         return await self._services.routing.carry(endpoint, self._sender(request, endpoint))
 
     def _sender(self, request: Request, endpoint: Endpoint) -> Callable[[str], Awaitable[Response]]:
