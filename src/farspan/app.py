@@ -130,7 +130,7 @@ class Node:
         self._ids = ids
         self._data = data / node.name if data else None
         self._sessions = SessionTokens(config.cluster_secret, ids.token)
-        self.forwarder = Forwarder(node.name)
+        self.forwarder = Forwarder(node.name, config.cluster_secret)
         self._peers = PeerClient(self.forwarder, clock, config.cluster_secret)
         self.region: Region | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -322,19 +322,24 @@ class Node:
             replication_lags=region.replication.lags() if region else {},
         )
 
-    def _status(self) -> dict[str, Any]:
-        """Return what people and drills read of a node."""
+    def _status(self, account: str | None) -> dict[str, Any]:
+        """Return what people and drills read of a node, of one account or (None) of all."""
         return {
             "node": self.node.name,
             "region": self.node.region,
             "peers_heard": self.catalog.peers_heard(),
-            "endpoints": [self._endpoint_status(e) for e in self.catalog.endpoints()],
+            "endpoints": [
+                self._endpoint_status(endpoint)
+                for endpoint in self.catalog.endpoints()
+                if account in (None, endpoint.account)
+            ],
             "health_checks": {
                 health_check_id: {
                     vote.observer: {"status": vote.status, "report": vote.report}
                     for vote in self.health.votes_on(health_check_id)
                 }
-                for health_check_id in self.catalog.health_checks()
+                for health_check_id, check in self.catalog.health_checks().items()
+                if account in (None, check.account)
             },
         }
 

@@ -368,7 +368,8 @@ def signed_headers() -> SignedHeaders:
         seconds_ago: float = 0.0,
     ) -> dict[str, str]:
         given = {"host": url.removeprefix("http://"), **(headers or {})}
-        request = Request(method=method, path=path, headers=given, body=body)
+        target, _, query = path.partition("?")
+        request = Request(method=method, path=target, query=query, headers=given, body=body)
         return given | sign(
             request,
             access_key_id=key[0],

@@ -20,7 +20,7 @@ from botocore.model import Shape
 from farspan.control.registry import OPERATIONS
 
 if TYPE_CHECKING:
-    from tests.parity.conftest import Deployment, Eventually
+    from tests.parity.conftest import Deployment, Eventually, Send, SignedHeaders
 
 EAST, WEST = "us-east-1", "us-west-2"
 OWN, OTHER = "000000000000", "111111111111"
@@ -36,10 +36,21 @@ ARCHIVE_ARN = f"arn:aws:events:{EAST}:{OWN}:archive/{NAME}"
 PATTERN = '{"source":[{"prefix":""}]}'
 Clients = Callable[..., BaseClient]
 
-SWEPT = [
-    ("events", "PutEvents"),
-    *sorted(key for key in OPERATIONS if key[0] in {"events", "sqs"}),
-]
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"AWS": OTHER},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"sts:ExternalId": SECRET}},
+        },
+    }
+)
+"""Lets the second account in with a word that it does not have."""
+
+NO_GRANT = '{"Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}'
+SWEPT = [("events", "PutEvents"), *sorted(OPERATIONS)]
 OPEN = {("events", "TestEventPattern"), ("events", "ListPartnerEventSources")}
 """Operations that name nothing of an account."""
 
@@ -50,6 +61,8 @@ class FirstAccount:
 
     events: BaseClient
     sqs: BaseClient
+    iam: BaseClient
+    route53: BaseClient
     queue_url: str
     receipt_handle: str
     endpoint_id: str
@@ -79,6 +92,13 @@ class FirstAccount:
             "api destination": events.describe_api_destination(Name=NAME),
             "endpoint": events.describe_endpoint(Name=NAME),
             "source": [source for source in sources if source["Name"] == SOURCE],
+            "roles": [role for role in self.iam.list_roles()["Roles"] if role["RoleName"] == NAME],
+            "role": self.iam.get_role(RoleName=NAME),
+            "role policy": self.iam.get_role_policy(RoleName=NAME, PolicyName=NAME),
+            "role policies": self.iam.list_attached_role_policies(RoleName=NAME)[
+                "AttachedPolicies"
+            ],
+            "health checks": self.route53.list_health_checks()["HealthChecks"],
             "queues": self.sqs.list_queues()["QueueUrls"],
             "queue": self.sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["All"])[
                 "Attributes"
@@ -104,13 +124,14 @@ def first(
     eventually: Eventually,
 ) -> FirstAccount:
     """The first account with one of each kind, all of the same name."""
-    events, west, sqs, route53 = (
+    events, west, sqs, route53, iam = (
         client_of(sweep.url, service, region, ("test", "test"))
         for service, region in (
             ("events", EAST),
             ("events", WEST),
             ("sqs", EAST),
             ("route53", EAST),
+            ("iam", EAST),
         )
     )
     partner = client_of(sweep.url, "events", EAST, ("crowded", "crowded-secret"))
@@ -158,6 +179,8 @@ def first(
         CallerReference=NAME,
         HealthCheckConfig={"Type": "TCP", "IPAddress": "127.0.0.1", "Port": 9, "Disabled": True},
     )["HealthCheck"]["Id"]
+    iam.create_role(RoleName=NAME, AssumeRolePolicyDocument=TRUST, Description=SECRET)
+    iam.put_role_policy(RoleName=NAME, PolicyName=NAME, PolicyDocument=NO_GRANT)
     events.create_endpoint(**settings_of(NAME, check), Description=SECRET)
     eventually(lambda: events.describe_endpoint(Name=NAME)["State"] == "ACTIVE")
     sqs.send_message(QueueUrl=url, MessageBody=SECRET)
@@ -166,6 +189,8 @@ def first(
     return FirstAccount(
         events=events,
         sqs=sqs,
+        iam=iam,
+        route53=route53,
         queue_url=url,
         receipt_handle=handle["ReceiptHandle"],
         endpoint_id=events.describe_endpoint(Name=NAME)["EndpointId"],
@@ -182,6 +207,9 @@ def references(first: FirstAccount, *, by_arn: bool) -> dict[str, Any]:
     return {
         "Account": OWN,
         "Arn": QUEUE_ARN,
+        "AssumeRolePolicyDocument": NO_GRANT.replace('"Resource":"*"', '"Principal":"*"').replace(
+            '"Action":"*"', '"Action":"sts:*"'
+        ),
         "ConnectionArn": first.connection_arn,
         "Destination": {"Arn": BUS_ARN},
         "EndpointId": first.endpoint_id if by_arn else None,
@@ -191,9 +219,13 @@ def references(first: FirstAccount, *, by_arn: bool) -> dict[str, Any]:
         "EventPattern": PATTERN,
         "EventSourceArn": BUS_ARN,
         "EventSourceName": None,
+        "HealthCheckConfig": {"Type": "TCP", "IPAddress": "127.0.0.1", "Port": 9},
+        "HealthCheckId": first.health_check_id,
         "HomeRegion": EAST if by_arn else None,
         "InvocationEndpoint": "https://example.com/",
         "NamePrefix": None,
+        "PolicyArn": "arn:aws:iam::aws:policy/IAMReadOnlyAccess",
+        "PolicyDocument": NO_GRANT,
         "Principal": OTHER,
         "QueueOwnerAWSAccountId": OWN if by_arn else None,
         "QueueUrl": first.queue_url,
@@ -232,6 +264,8 @@ def special(operation: str, known: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "StartReplay": {"EventSourceArn": ARCHIVE_ARN},
         "PutPartnerEvents": {"Entries": [{"Source": SOURCE, "DetailType": "t", "Detail": "{}"}]},
+        "AssumeRole": {"RoleArn": f"arn:aws:iam::{OWN}:role/{NAME}"},
+        "UpdateAssumeRolePolicy": {"PolicyDocument": known["AssumeRolePolicyDocument"]},
         "GetQueueAttributes": {"AttributeNames": ["All"]},
         "SendMessageBatch": {"Entries": [{"Id": "1", "MessageBody": "b"}]},
         "DeleteMessageBatch": {"Entries": [message]},
@@ -320,3 +354,34 @@ def test_the_sweep_reaches_what_it_is_after(
         "ListTagsForResource",
         "ListTargetsByRule",
     }
+
+
+def test_the_status_shows_ones_own(
+    sweep: Deployment, send: Send, signed_headers: SignedHeaders, first: FirstAccount
+) -> None:
+    """A node's status tells each account of its own endpoints and health checks alone."""
+
+    def status(*key: str) -> dict[str, Any]:
+        path = "/_farspan/status"
+        headers = signed_headers(sweep.url, "GET", path, key=key)
+        found: dict[str, Any] = json.loads(send(sweep.url, "GET", path, headers=headers).body)
+        return found
+
+    own, other = status("test", "test"), status("other", "other-secret")
+
+    assert [first.endpoint_id] == [endpoint["endpoint_id"] for endpoint in own["endpoints"]]
+    assert first.health_check_id in own["health_checks"]
+    assert not other["endpoints"]
+    assert first.health_check_id not in other["health_checks"]
+
+
+def test_an_outsider_cannot_say_that_a_node_passed_it_on(
+    sweep: Deployment, first: FirstAccount, send: Send
+) -> None:
+    """The nodes' header is refused from anyone else, before anything else is looked at."""
+    reply = send(
+        sweep.url, "POST", "/", headers={"X-Farspan-Forwarded-By": "us-west-2"}, body=b"{}"
+    )
+
+    assert "AccessDeniedException" == reply.error["__type"]
+    assert first.endpoint_id not in reply.error["message"]

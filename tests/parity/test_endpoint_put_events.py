@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
-    from tests.parity.conftest import Eventually, GlobalEndpoint, QueueOf
+    from tests.parity.conftest import (
+        Deployment,
+        Eventually,
+        GlobalEndpoint,
+        QueueOf,
+        Send,
+        SignedHeaders,
+    )
 
 EAST, WEST = "us-east-1", "us-west-2"
 ACCOUNT = "000000000000"
@@ -233,3 +241,47 @@ def find(queue: QueueOf, event_id: str) -> dict[str, Any]:
             event: dict[str, Any] = json.loads(message["Body"])
             if event["id"] == event_id:
                 return event
+
+
+@pytest.mark.parametrize("region", [None, EAST, WEST], ids=["edge", "east", "west"])
+def test_two_authorization_headers(
+    deployment: Deployment,
+    endpoint: GlobalEndpoint,
+    send: Send,
+    signed_headers: SignedHeaders,
+    region: str | None,
+) -> None:
+    """They are refused by the node that they reach, which would pass them on as one."""
+    url = deployment.url_of(region)
+    body = json.dumps({"EndpointId": endpoint.endpoint_id, "Entries": [entry()]}).encode()
+    target = {"x-amz-target": "AWSEvents.PutEvents", "content-type": "application/x-amz-json-1.1"}
+    headers = signed_headers(url, headers=target, body=body)
+    twice = (*headers.items(), ("authorization", "Basic dTpw"))
+    reply = send(url, headers=twice, body=body)
+
+    assert "The Authorization header must be sent once." == reply.error["message"]
+
+
+def test_a_buss_deny_holds_for_its_endpoint(
+    client: Callable[..., BaseClient], endpoint: GlobalEndpoint
+) -> None:
+    """A Deny in the policy of the bus that serves stops its own account, with an EndpointId too."""
+    deny = {
+        "Sid": "d",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "events:PutEvents",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"events:source": "forged"}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    events, put = client("events"), {"EndpointId": endpoint.endpoint_id}
+    events.put_permission(EventBusName=endpoint.name, Policy=policy)
+    try:
+        with pytest.raises(ClientError, match="explicit deny in a resource-based policy"):
+            events.put_events(**put, Entries=[entry(), entry(Source="forged")])
+        answer = events.put_events(**put, Entries=[entry()])
+    finally:
+        events.remove_permission(EventBusName=endpoint.name, RemoveAllPermissions=True)
+
+    assert 0 == answer["FailedEntryCount"]

@@ -260,6 +260,26 @@ def test_who_one_is_may_always_be_asked(as_user: Clients) -> None:
         ),
         ("events", "put_permission", {"EventBusName": "protected", "Policy": "{}"}),
         ("events", "list_tags_for_resource", {"ResourceARN": bus_arn("protected")}),
+        (
+            "events",
+            "untag_resource",
+            {
+                "ResourceARN": f"arn:aws:events:{EAST}:{OWN}:rule/default/protected",
+                "TagKeys": ["k"],
+            },
+        ),
+        ("events", "create_archive", {"ArchiveName": "a", "EventSourceArn": bus_arn("protected")}),
+        (
+            "events",
+            "start_replay",
+            {
+                "ReplayName": "r",
+                "EventSourceArn": f"arn:aws:events:{EAST}:{OWN}:archive/a",
+                "EventStartTime": 1,
+                "EventEndTime": 2,
+                "Destination": {"Arn": bus_arn("protected").replace("arn:aws:", "arn:aws-x:")},
+            },
+        ),
         ("events", "delete_rule", {"Name": "protected"}),
         ("events", "delete_rule", {"Name": "protected", "EventBusName": bus_arn("default")}),
         ("events", "put_rule", {"Name": "protected", "EventBusName": "orders"}),
@@ -274,6 +294,15 @@ def test_who_one_is_may_always_be_asked(as_user: Clients) -> None:
             "events",
             "put_rule",
             {"Name": "free", "EventPattern": PATTERN, "RoleArn": ROLE},
+        ),
+        (
+            "events",
+            "put_rule",
+            {
+                "Name": "free",
+                "EventPattern": PATTERN,
+                "RoleArn": ROLE.replace("arn:aws:", "arn:aws-x:"),
+            },
         ),
     ],
 )

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from farspan.config import Credential
+
 if TYPE_CHECKING:
-    from tests.parity.conftest import ClientFactory, Deployment, Send
+    from tests.parity.conftest import ClientFactory, Deployment, Reply, Send, SignedHeaders
 
 EAST = "us-east-1"
+OWN = "000000000000"
+ALL = '{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
 FIRST, SECOND = "555555555555", "666666666666"
 
 
@@ -113,6 +117,37 @@ def test_reset_is_off_where_signatures_are_verified(deployment: Deployment, send
 
     assert reply.error["__type"] == "AccessDeniedException"
     assert "allow_reset" in reply.error["message"]
+
+
+def test_reset_stays_within_the_account(
+    deployed: Callable[..., Deployment],
+    client_of: ClientFactory,
+    send: Send,
+    signed_headers: SignedHeaders,
+) -> None:
+    """Where signatures are verified, an account resets itself; a user of it nothing."""
+    keys = (
+        Credential(),
+        Credential(access_key_id="b", secret_access_key="s", account_id=SECOND),
+        Credential(access_key_id="u", secret_access_key="s", user_name="u", policy=ALL),
+    )
+    url = deployed(credentials=keys, allow_reset=True).url
+    ours, theirs = (client_of(url, "events", EAST, key) for key in (("test", "test"), ("b", "s")))
+    for events in (ours, theirs):
+        events.create_event_bus(Name="kept")
+
+    def reset(key: tuple[str, str], path: str = "/-/reset") -> Reply:
+        return send(url, "POST", path, headers=signed_headers(url, "POST", path, key=key))
+
+    for key, path in (
+        (("b", "s"), f"/-/reset?account={OWN}"),
+        (("u", "s"), "/-/reset"),
+        (("u", "s"), f"/-/reset?account={OWN}"),
+    ):
+        assert "AccessDeniedException" == reset(key, path).error["__type"]
+    assert 200 == reset(("b", "s")).status
+    assert ["default", "kept"] == [bus["Name"] for bus in ours.list_event_buses()["EventBuses"]]
+    assert ["default"] == [bus["Name"] for bus in theirs.list_event_buses()["EventBuses"]]
 
 
 def test_other_tools_health_paths_answer(open_deployment: Deployment, send: Send) -> None:

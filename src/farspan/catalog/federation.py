@@ -93,4 +93,7 @@ def _flaw(offer: OwnedCatalog) -> str | None:
             return f"endpoint {endpoint.name} has an empty target set"
         if endpoint.primary_region != offer.region:
             return f"endpoint {endpoint.name} belongs to {endpoint.primary_region}"
+    for role in offer.roles:
+        if role.region != offer.region:
+            return f"role {role.name} belongs to {role.region}"
     return None

@@ -1,7 +1,7 @@
-"""What a bus's policy lets other accounts do: decided here for events and for rules alike.
+"""What a bus's policy lets callers do: decided here for events and for rules alike.
 
-An account needs no policy for its own buses, and none is read for them. Nothing here may touch
-the store.
+An account needs no policy for its own buses, but an explicit Deny in one stops it too. Nothing
+here may touch the store.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from farspan.model.bus import EventBus
 from farspan.policy import (
     FULL_ACCESS,
     Decision,
+    Decisions,
     Policy,
     Reason,
     Request,
     denial_text,
-    evaluate,
     parse_bus_policy,
 )
 
 POLICIES_KEPT = 1_024
 """Policies kept parsed; each is at most 10,240 characters of text."""
 
+_DECISIONS = Decisions()
 NOBODY_ASKED = Decision(allowed=False, reason=Reason.NO_RESOURCE_ALLOW)
 
 
@@ -40,13 +41,14 @@ def check_permission(
     principal: str,
     action: str,
     resource: str,
-    context: Mapping[str, str | Sequence[str]] | None = None,
+    context: Mapping[str, str | Sequence[str | None]] | None = None,
 ) -> None:
-    """Let another account act on a bus, or on a rule of it, where the bus's policy allows it.
+    """Let a caller act on a bus, or on a rule of it, where the bus's policy lets it.
 
-    `principal` is the ARN of who in `account` asks; what that one's own policies say is not asked
-    here. `bus` is None where there is none: who may not see it is not told so. Raises
-    AccessDeniedException in AWS's words.
+    Another account needs an Allow, the bus's own only the lack of a Deny. `principal` is the ARN
+    of who in `account` asks; what that one's own policies say is not asked here. `bus` is None
+    where there is none: who may not see it is not told so. Raises AccessDeniedException in AWS's
+    words.
     """
     decision = NOBODY_ASKED
     if bus is not None and bus.policy is not None:
@@ -63,7 +65,8 @@ def check_permission(
             resource=resource,
             context={**known, **(context or {})},
         )
-        decision = evaluate([FULL_ACCESS], policy_of(bus), request, same_account=False)
+        own = bus.account == account
+        decision = _DECISIONS.evaluate([FULL_ACCESS], policy_of(bus), request, own=own)
     if not decision.allowed:
         raise AccessDeniedException(denial_text(principal, action, resource, decision))
 

@@ -131,12 +131,6 @@ def existing_archive(plane: ControlPlane, caller: Caller, name: str) -> Archive:
     return archive
 
 
-def archives_of(plane: ControlPlane, bus: EventBus) -> list[Archive]:
-    """Return the archives that a bus has."""
-    archives = plane.resources.table(Archive).starting_with(f"{bus.account}/")
-    return [archive for archive in archives if archive.event_bus_name == bus.name]
-
-
 def archive_behind(plane: ControlPlane, bus: EventBus, rule_name: str) -> Archive | None:
     """Return the archive whose managed rule on the bus has that name, or None."""
     if not rule_name.startswith(ARCHIVE_RULE_PREFIX):

@@ -1,19 +1,28 @@
-"""Whether a caller's own policies let it make a call: action, resource and context of each.
+"""Whether a caller's own policies let it make a call: action, resource and keys of each.
 
 Actions and resources are those of AWS's service authorization reference. Where a call names no
-resource, or the reference has none for it, the resource is `*`. What a resource's own policy says
-is not asked here, and a caller that no policy bounds never comes here.
+resource, or the reference has none for it, the resource is `*`. A bus's policy has its say within
+the bus's own account; what it says to other accounts is not asked here, and a caller that no
+policy bounds never comes here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from farspan.catalog.permissions import policy_of
+from farspan.control.condition_keys import (
+    Keys,
+    call_keys,
+    caller_keys,
+    entry_bus_arn,
+    in_one_partition,
+    resource_keys,
+)
 from farspan.control.queues import queue_address
 from farspan.errors import AccessDeniedException
+from farspan.ingest.entries import condition_keys_of
 from farspan.model.arn import (
     endpoint_arn,
     event_bus_arn,
@@ -25,7 +34,7 @@ from farspan.model.arn import (
     rule_arn,
 )
 from farspan.model.bus import DEFAULT_BUS_NAME
-from farspan.policy import Request
+from farspan.policy import Policy, Request
 
 if TYPE_CHECKING:
     from farspan.control.plane import Caller, ControlPlane, Params
@@ -51,6 +60,21 @@ BUS_BY_NAME: Final = frozenset(
     {"CreateEventBus", "DeleteEventBus", "DescribeEventBus", "UpdateEventBus"}
 )
 BUS_BY_MEMBER: Final = frozenset({"PutPermission", "RemovePermission"})
+BUS_POLICY_ACTIONS: Final = frozenset(
+    {"DescribeEventBus", "ListTagsForResource", "TagResource", "UntagResource"}
+)
+"""The operations on a bus that its own policy is asked about; those on rules are all asked."""
+
+READS_FROM: Final[Mapping[str, Sequence[tuple[str, str | None]]]] = {
+    "CreateApiDestination": (("ConnectionArn", None),),
+    "CreateArchive": (("EventSourceArn", None),),
+    "StartReplay": (("EventSourceArn", None), ("Destination", "Arn")),
+}
+"""The members with further resources for which the same action is needed."""
+
+TAGGING: Final = frozenset({"CreateEventBus", "PutRule"})
+"""The operations that make something with tags, for which TagResource is needed (API reference)."""
+
 RULE_MEMBERS: Final = {
     "DeleteRule": "Name",
     "DescribeRule": "Name",
@@ -78,18 +102,28 @@ def authorize(
 ) -> None:
     """Return if the caller's policies allow the call. Raises AccessDeniedException.
 
-    Whoever hands a role to EventBridge needs iam:PassRole on it besides.
+    Whoever hands a role to EventBridge needs iam:PassRole on it besides, and whoever makes
+    something with tags events:TagResource.
     """
     if caller.grants is None or (service, operation_name) in OPEN_TO_ALL:
         return
-    context = context_of(caller, region=plane.region, now=plane.clock.now())
+    keys = caller_keys(caller, region=plane.region, now=plane.clock.now())
     action = f"{service}:{BATCH_ACTIONS.get(operation_name, operation_name)}"
     resource = _RESOURCES[service](plane, caller, operation_name, params)
-    _demand(caller, action, resource, {**context, **_tag_context(params)})
-    if service == "events":
-        passed = {**context, "iam:PassedToService": EVENTS_PRINCIPAL}
-        for arn in _roles_in(params):
-            _demand(caller, "iam:PassRole", arn, passed)
+    if service != "events":
+        _demand(caller, action, resource, {**keys, **call_keys(operation_name, params)})
+        return
+    own, policy = _of_bus(plane, caller, operation_name, params)
+    given = {**keys, **own, **call_keys(operation_name, params)}
+    _demand(caller, action, resource, given, policy)
+    if operation_name in TAGGING and params.get("Tags"):
+        _demand(caller, "events:TagResource", resource, given, policy)
+    for member, name in READS_FROM.get(operation_name, ()):
+        text = params[member][name] if name else params[member]
+        _demand(caller, action, in_one_partition(text), given)
+    for arn in _roles_in(params):
+        passed = {**keys, "iam:PassedToService": EVENTS_PRINCIPAL}
+        _demand(caller, "iam:PassRole", in_one_partition(arn), passed)
 
 
 def authorize_put(
@@ -99,52 +133,28 @@ def authorize_put(
 
     Entries that a policy cannot tell apart are asked about once. Raises AccessDeniedException.
     """
-    context = context_of(caller, region=plane.region, now=plane.clock.now())
-    kinds = dict.fromkeys((e.event_bus_name, e.source, e.detail_type) for e in entries)
-    for name, source, detail_type in kinds:
+    keys = caller_keys(caller, region=plane.region, now=plane.clock.now())
+    kinds = {(entry.event_bus_name, entry.source, entry.detail_type): entry for entry in entries}
+    for entry in kinds.values():
         # Whichever bus of an endpoint an entry names, the Region that serves it has its own.
-        named = name if endpoint is None else endpoint.event_bus_name
+        named = entry.event_bus_name if endpoint is None else endpoint.event_bus_name
         bus_arn = entry_bus_arn(caller.account, plane.region, named)
-        members = {"events:source": source, "events:detail-type": detail_type}
-        given = {key: text for key, text in members.items() if text is not None}
-        invoked = {"events:eventBusInvocation": "false"}
-        _demand(caller, "events:PutEvents", bus_arn, {**context, **invoked, **given})
+        given = {**keys, **condition_keys_of(entry)}
+        _demand(caller, "events:PutEvents", bus_arn, given, _own_policy(plane, caller, bus_arn))
 
 
-def entry_bus_arn(account: str, region: str, given: str | None) -> str:
-    """Return the ARN of the bus that an entry means by a name, an ARN or nothing."""
-    arn = parse_arn(given) if given else None
-    if arn is None:
-        return event_bus_arn(region, account, given or DEFAULT_BUS_NAME)
-    return event_bus_arn(arn.region, arn.account, arn.resource.removeprefix("event-bus/"))
+def _demand(
+    caller: Caller,
+    action: str,
+    resource: str,
+    keys: Mapping[str, str | Sequence[str | None]],
+    policy: Policy | None = None,
+) -> None:
+    """Raise AccessDeniedException where the caller's policies and the resource's do not allow it.
 
-
-def context_of(caller: Caller, *, region: str, now: float) -> dict[str, str]:
-    """Return the condition keys that every request of a caller has.
-
-    The node itself speaks plain HTTP, so that no request is known to have come securely.
+    `policy` is that of a resource of the caller's own account. Another account's is asked by
+    whoever looks up the resource, and has to allow as well.
     """
-    moment = datetime.fromtimestamp(int(now), UTC)
-    context = {
-        "aws:CurrentTime": moment.isoformat().replace("+00:00", "Z"),
-        "aws:EpochTime": str(int(now)),
-        "aws:PrincipalAccount": caller.account,
-        "aws:PrincipalArn": caller.role_arn or caller.arn,
-        "aws:PrincipalIsAWSService": "false",
-        "aws:PrincipalType": "AssumedRole" if caller.role_arn else "User",
-        "aws:RequestedRegion": region,
-        "aws:SecureTransport": "false",
-        "aws:ViaAWSService": "false",
-        "aws:userid": caller.user_id or caller.account,
-    }
-    if caller.principal is None:
-        context["aws:PrincipalType"] = "Account"
-    elif caller.role_arn is None:
-        context["aws:username"] = caller.principal.rpartition("/")[2]
-    return context
-
-
-def _demand(caller: Caller, action: str, resource: str, context: Mapping[str, Any]) -> None:
     assert caller.grants is not None, "only a caller with policies is asked"
     arn = parse_arn(resource)
     owner = arn.account if arn is not None and arn.account else caller.account
@@ -152,25 +162,61 @@ def _demand(caller: Caller, action: str, resource: str, context: Mapping[str, An
         principal=caller.arn,
         action=action,
         resource=resource,
-        context={**context, "aws:ResourceAccount": owner},
+        context={**keys, "aws:ResourceAccount": owner},
     )
-    denial = caller.grants.denial(request)
+    denial = caller.grants.denial(request, policy)
     if denial is not None:
         raise AccessDeniedException(denial)
 
 
-def _tag_context(params: Params) -> dict[str, Any]:
-    """Return the condition keys of the tags that a request carries."""
-    tags = params.get("Tags") or ()
-    pairs = (
-        tags.items()
-        if isinstance(tags, Mapping)
-        else [(tag.get("Key"), tag.get("Value")) for tag in tags if tag]
-    )
-    given = {str(key): str(value or "") for key, value in pairs if key}
-    keys = [*given, *(params.get("TagKeys") or ())]
-    context: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in given.items()}
-    return {**context, "aws:TagKeys": keys} if keys else context
+def _own_policy(plane: ControlPlane, caller: Caller, bus_arn: str) -> Policy | None:
+    """Return the policy of a bus of the caller's account and this Region, None where none is."""
+    arn = parse_arn(bus_arn)
+    assert arn is not None, "the ARN of a bus is one"
+    if (arn.region, arn.account) != (plane.region, caller.account):
+        return None
+    bus = plane.resources.event_bus(arn.account, arn.resource.removeprefix("event-bus/"))
+    return None if bus is None else policy_of(bus)
+
+
+def _of_bus(
+    plane: ControlPlane, caller: Caller, operation_name: str, params: Params
+) -> tuple[Keys, Policy | None]:
+    """Return the keys of the bus or rule that an operation is about, and the bus's policy.
+
+    A bus's policy has no say in its own account's changes of the bus and of that policy, so that
+    nobody locks themselves out.
+    """
+    found = _bus_and_rule(plane, caller, operation_name, params)
+    if found is None:
+        return {}, None
+    bus_arn, rule = found
+    arn = parse_arn(bus_arn)
+    assert arn is not None, "the ARN of a bus is one"
+    name = arn.resource.removeprefix("event-bus/")
+    keys = resource_keys(plane, caller, arn.account, name, rule)
+    changes_bus = rule is None and operation_name not in BUS_POLICY_ACTIONS
+    return keys, None if changes_bus else _own_policy(plane, caller, bus_arn)
+
+
+def _bus_and_rule(
+    plane: ControlPlane, caller: Caller, name: str, params: Params
+) -> tuple[str, str | None] | None:
+    """Return the ARN of the bus, and the name of the rule on it, that an operation is about."""
+    if "ResourceARN" in params:
+        arn = parse_arn(params["ResourceARN"])
+        kind, _, path = arn.resource.partition("/") if arn else ("", "", "")
+        if arn is None or kind not in {"event-bus", "rule"}:
+            return None
+        bus, _, rule = path.rpartition("/") if kind == "rule" else (path, "", "")
+        return event_bus_arn(arn.region, arn.account, bus or DEFAULT_BUS_NAME), rule or None
+    if name in RULE_MEMBERS:
+        bus_arn = entry_bus_arn(caller.account, plane.region, params.get("EventBusName"))
+        return bus_arn, params[RULE_MEMBERS[name]]
+    if name in BUS_BY_NAME or name in BUS_BY_MEMBER:
+        given = params.get("Name" if name in BUS_BY_NAME else "EventBusName")
+        return entry_bus_arn(caller.account, plane.region, given), None
+    return None
 
 
 def _roles_in(params: Params) -> Iterator[str]:
@@ -182,23 +228,22 @@ def _roles_in(params: Params) -> Iterator[str]:
 # --- what a call names -----------------------------------------------------------------------
 
 
-def _in_one_partition(text: str) -> str:
-    """Return an ARN as policies write it: whoever reads it below does not look at the partition."""
-    arn = parse_arn(text)
-    return text if arn is None else str(replace(arn, partition="aws"))
-
-
 def _events_resource(plane: ControlPlane, caller: Caller, name: str, params: Params) -> str:
+    found = _bus_and_rule(plane, caller, name, params)
+    if found is not None:
+        bus_arn, rule = found
+        return bus_arn if rule is None else _rule(bus_arn, rule)
     if "ResourceARN" in params:
-        return _in_one_partition(str(params["ResourceARN"]))
-    if name in RULE_MEMBERS:
-        return _rule(plane, caller, params[RULE_MEMBERS[name]], params.get("EventBusName"))
-    if name in BUS_BY_NAME or name in BUS_BY_MEMBER:
-        given = params.get("Name" if name in BUS_BY_NAME else "EventBusName")
-        return entry_bus_arn(caller.account, plane.region, given)
+        return in_one_partition(str(params["ResourceARN"]))
     if name.endswith("EventSource"):
         return event_source_arn(plane.region, params["Name"])
     return _kind_resource(plane, caller, name, params)
+
+
+def _rule(bus_arn: str, name: str) -> str:
+    arn = parse_arn(bus_arn)
+    assert arn is not None, "the ARN of a bus is one"
+    return rule_arn(arn.region, arn.account, arn.resource.removeprefix("event-bus/"), name)
 
 
 def _kind_resource(plane: ControlPlane, caller: Caller, name: str, params: Params) -> str:
@@ -211,17 +256,10 @@ def _kind_resource(plane: ControlPlane, caller: Caller, name: str, params: Param
     return ANY
 
 
-def _rule(plane: ControlPlane, caller: Caller, name: str, bus: str | None) -> str:
-    arn = parse_arn(bus) if bus else None
-    if arn is None:
-        return rule_arn(plane.region, caller.account, bus or DEFAULT_BUS_NAME, name)
-    return rule_arn(arn.region, arn.account, arn.resource.removeprefix("event-bus/"), name)
-
-
 def _sqs_resource(plane: ControlPlane, caller: Caller, name: str, params: Params) -> str:
     del name
     if params.get("SourceArn"):
-        return _in_one_partition(str(params["SourceArn"]))
+        return in_one_partition(str(params["SourceArn"]))
     if params.get("QueueUrl"):
         return queue_arn(plane.region, *queue_address(caller.account, params["QueueUrl"]))
     owner = params.get("QueueOwnerAWSAccountId") or caller.account

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from farspan.control.archives import archives_of
 from farspan.control.event_sources import offered_source
+from farspan.control.managed_rules import archives_of
 from farspan.control.naming import event_bus_name, existing_event_bus, permitted_event_bus
 from farspan.control.paging import page
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
@@ -51,7 +51,7 @@ async def create_event_bus(plane: ControlPlane, caller: Caller, params: Params) 
 @operation("events", "DescribeEventBus")
 async def describe_event_bus(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Return one bus."""
-    bus = permitted_event_bus(plane, caller, params.get("Name"), "DescribeEventBus")
+    bus = permitted_event_bus(plane, caller, params, "DescribeEventBus", given=params.get("Name"))
     return {**_shown(bus), **_shown_settings(bus)}
 
 

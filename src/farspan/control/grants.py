@@ -12,7 +12,9 @@ from typing import Final
 
 from farspan.errors import ValidationException
 from farspan.model.role import Role
-from farspan.policy import Policy, Request, denial_text, evaluate, parse_identity_policy
+from farspan.policy import Decisions, Policy, Request, denial_text, parse_identity_policy
+
+_DECISIONS: Final = Decisions()
 
 PARSED_MAX: Final = 1_024
 """Policies kept parsed; each is at most 10,240 characters besides white space."""
@@ -59,15 +61,19 @@ class Grants:
 
         `resource` is the policy of what the request is about, where it has one.
         """
-        decision = evaluate(self.identity, resource, request, same_account=same_account)
+        decision = _DECISIONS.evaluate(self.identity, resource, request, own=same_account)
         words = ""
         if decision.allowed and self.session is not None:
-            decision = evaluate(self.session, None, request, same_account=True)
+            decision = _DECISIONS.evaluate(self.session, None, request, own=True)
             words = "session policy"
         if decision.allowed:
             return None
         text = denial_text(request.principal, request.action, request.resource, decision)
-        return text.replace("identity-based policy", words) if words else text
+        if not words:
+            return text
+        return text.replace("an identity-based policy", f"a {words}").replace(
+            "identity-based policy", words
+        )
 
 
 @lru_cache(maxsize=PARSED_MAX)

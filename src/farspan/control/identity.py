@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from farspan.control.authority import context_of
+from farspan.control.condition_keys import caller_keys
 from farspan.control.grants import parsed
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
 from farspan.errors import (
@@ -127,7 +127,7 @@ def _role_of(plane: ControlPlane, text: str) -> Role | None:
 
 def _may_assume(plane: ControlPlane, caller: Caller, role: Role, params: Params) -> bool:
     context = {
-        **context_of(caller, region=plane.region, now=plane.clock.now()),
+        **caller_keys(caller, region=plane.region, now=plane.clock.now()),
         "aws:ResourceAccount": role.account,
         "sts:RoleSessionName": params["RoleSessionName"],
     }

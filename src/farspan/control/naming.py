@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from farspan.catalog.permissions import check_permission
+from farspan.control.condition_keys import call_keys, caller_keys, resource_keys
 from farspan.control.plane import Caller, ControlPlane, Params
 from farspan.errors import (
     AccessDeniedException,
     ResourceNotFoundException,
     ValidationException,
 )
-from farspan.model.arn import Arn, parse_arn, rule_arn
+from farspan.model.arn import Arn, event_bus_arn, parse_arn, rule_arn
 from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
 
 
@@ -52,42 +51,49 @@ def existing_event_bus(
 def permitted_event_bus(
     plane: ControlPlane,
     caller: Caller,
-    given: str | None,
+    params: Params,
     operation_name: str,
     *,
+    given: str | None = None,
     rule: str | None = None,
-    targets: Sequence[str] = (),
 ) -> EventBus:
-    """Return the bus that a request means; another account's where its policy allows the call.
+    """Return the bus that a request means, where the bus's policy lets the caller do this.
 
-    `rule` is the name of the rule that the request is about, which is then the resource that the
-    policy has to speak of; `targets` are the ARNs that are put. A rule that is yet to be made
-    counts as the caller's.
+    Another account needs an Allow; the bus's own account is stopped by a Deny alone. `given` names
+    the bus where `EventBusName` does not. `rule` is the name of the rule that the request is
+    about, which is then the resource that the policy has to speak of.
 
     Raises as `existing_event_bus`.
     """
-    arn = parse_arn(given) if given is not None else None
+    named = given or params.get("EventBusName")
+    arn = parse_arn(named) if named else None
     if arn is None or arn.account == caller.account:
-        return existing_event_bus(plane, caller, given, operation_name)
-    refuse_other_region(plane, arn)
-    name = arn.resource.removeprefix("event-bus/")
-    bus = plane.resources.event_bus(arn.account, name)
-    context: dict[str, str | Sequence[str]] = {}
-    if rule is not None:
-        former = plane.resources.rule(arn.account, name, rule)
-        context["events:creatorAccount"] = former.creator_account if former else caller.account
-    if targets:
-        context["events:TargetArn"] = targets
+        bus = existing_event_bus(plane, caller, named, operation_name)
+        if bus.policy is None:
+            return bus
+        owner, name = bus.account, bus.name
+    else:
+        refuse_other_region(plane, arn)
+        owner, name = arn.account, arn.resource.removeprefix("event-bus/")
+    found = plane.resources.event_bus(owner, name)
     check_permission(
-        bus,
+        found,
         account=caller.account,
         principal=caller.arn,
         action=f"events:{operation_name}",
-        resource=str(arn) if rule is None else rule_arn(arn.region, arn.account, name, rule),
-        context=context,
+        resource=(
+            event_bus_arn(plane.region, owner, name)
+            if rule is None
+            else rule_arn(plane.region, owner, name, rule)
+        ),
+        context={
+            **caller_keys(caller, region=plane.region, now=plane.clock.now()),
+            **resource_keys(plane, caller, owner, name, rule),
+            **call_keys(operation_name, params),
+        },
     )
-    assert bus is not None, "nobody is let in where there is nothing"
-    return bus
+    assert found is not None, "nobody is let in where there is nothing"
+    return found
 
 
 def refuse_other_region(plane: ControlPlane, arn: Arn) -> None:

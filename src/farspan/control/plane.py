@@ -34,7 +34,8 @@ class Caller:
     """Who calls: the account that the access key belongs to, and who it is in that account.
 
     `principal` is the ARN of a user or of a role's session; without one it is the account's root.
-    `grants` bound what it may do, None by nothing. `role_arn` is the role whose session it is.
+    `grants` bound what it may do, None by nothing. `role_arn` is the role whose session it is, and
+    `issued_at` when a session's token was given out.
     """
 
     account: str
@@ -44,6 +45,7 @@ class Caller:
     grants: Grants | None = None
     role_arn: str | None = None
     is_session: bool = False
+    issued_at: float | None = None
 
     @property
     def arn(self) -> str:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import msgspec
 
-from farspan.control.archives import archive_behind, archives_of
+from farspan.control.archives import archive_behind
+from farspan.control.managed_rules import managed_on
 from farspan.control.naming import permitted_event_bus, refuse_members
 from farspan.control.paging import page
 from farspan.control.passed_roles import check_passed_role
@@ -28,7 +29,6 @@ from farspan.ingest.schedule import parse_schedule
 from farspan.model.archive import archive_rule
 from farspan.model.arn import rule_arn
 from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
-from farspan.model.endpoint import managed_rule
 from farspan.model.rule import Rule, RuleState
 from farspan.model.tags import with_tags
 from farspan.pattern import compile_pattern
@@ -42,7 +42,7 @@ EVENT_MEMBERS = ("id", "account", "source", "time", "region", "detail-type")
 async def put_rule(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Create a rule, or replace all of it but its targets."""
     name = params["Name"]
-    bus = permitted_event_bus(plane, caller, params.get("EventBusName"), "PutRule", rule=name)
+    bus = permitted_event_bus(plane, caller, params, "PutRule", rule=name)
     if managed_on(plane, bus, name):
         raise ManagedRuleException(f"{name} is a managed rule.")
     if not params.get("EventPattern") and not params.get("ScheduleExpression"):
@@ -84,7 +84,7 @@ async def put_rule(plane: ControlPlane, caller: Caller, params: Params) -> Outpu
 async def describe_rule(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Return one rule."""
     name = params["Name"]
-    bus = permitted_event_bus(plane, caller, params.get("EventBusName"), "DescribeRule", rule=name)
+    bus = permitted_event_bus(plane, caller, params, "DescribeRule", rule=name)
     rule = existing_rule(plane, bus, name)
     return {**_shown(rule), "CreatedBy": rule.creator_account}
 
@@ -92,7 +92,7 @@ async def describe_rule(plane: ControlPlane, caller: Caller, params: Params) -> 
 @operation("events", "ListRules")
 async def list_rules(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Return a bus's rules by name, managed ones among them."""
-    bus = permitted_event_bus(plane, caller, params.get("EventBusName"), "ListRules")
+    bus = permitted_event_bus(plane, caller, params, "ListRules")
     prefix = params.get("NamePrefix") or ""
     shown, token = page(
         [rule for rule in rules_on(plane, bus) if rule.name.startswith(prefix)],
@@ -107,7 +107,7 @@ async def list_rules(plane: ControlPlane, caller: Caller, params: Params) -> Out
 @operation("events", "ListRuleNamesByTarget")
 async def list_rule_names_by_target(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Return the names of a bus's rules that have a target of that ARN, managed ones among them."""
-    bus = permitted_event_bus(plane, caller, params.get("EventBusName"), "ListRuleNamesByTarget")
+    bus = permitted_event_bus(plane, caller, params, "ListRuleNamesByTarget")
     target_arn = params["TargetArn"]
     shown, token = page(
         [
@@ -147,7 +147,7 @@ async def disable_rule(plane: ControlPlane, caller: Caller, params: Params) -> O
 async def delete_rule(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Delete a rule that has no targets. One that does not exist is deleted already."""
     name = params["Name"]
-    bus = permitted_event_bus(plane, caller, params.get("EventBusName"), "DeleteRule", rule=name)
+    bus = permitted_event_bus(plane, caller, params, "DeleteRule", rule=name)
     refuse_managed(plane, bus, name, force=bool(params.get("Force")))
     archive = archive_behind(plane, bus, name)
     own = plane.resources.rule(bus.account, bus.name, name)
@@ -182,19 +182,6 @@ def rules_on(plane: ControlPlane, bus: EventBus) -> list[Rule]:
     """Return every rule of a bus, its own and the managed ones."""
     own = plane.resources.rules_of(bus.account, bus.name)
     return [*own, *managed_on(plane, bus)]
-
-
-def managed_on(plane: ControlPlane, bus: EventBus, name: str | None = None) -> list[Rule]:
-    """Return the managed rules of a bus, or the one of that name."""
-    rules = [
-        managed_rule(endpoint, plane.region)
-        for endpoint in plane.world.endpoints()
-        if endpoint.replicates
-        and endpoint.event_bus_key == bus.key
-        and plane.region in endpoint.regions
-    ]
-    rules += [archive_rule(archive) for archive in archives_of(plane, bus) if archive.rule_stands]
-    return [rule for rule in rules if name in (None, rule.name)]
 
 
 def existing_rule(plane: ControlPlane, bus: EventBus, name: str) -> Rule:
@@ -246,7 +233,7 @@ def _check_schedule(params: Params, bus: EventBus, state: RuleState) -> None:
 def _stated(plane: ControlPlane, caller: Caller, params: Params, operation_name: str) -> Rule:
     """Return the rule whose state is to be set. Raises ManagedRuleException for a managed one."""
     name = params["Name"]
-    bus = permitted_event_bus(plane, caller, params.get("EventBusName"), operation_name, rule=name)
+    bus = permitted_event_bus(plane, caller, params, operation_name, rule=name)
     rule = existing_rule(plane, bus, name)
     if rule.managed_by:
         raise ManagedRuleException(f"{name} is a managed rule.")

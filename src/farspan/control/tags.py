@@ -35,14 +35,14 @@ async def untag_resource(plane: ControlPlane, caller: Caller, params: Params) ->
 @operation("events", "ListTagsForResource")
 async def list_tags_for_resource(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Return a rule's or a bus's tags in the order in which they came."""
-    tags = _tagged(plane, caller, params["ResourceARN"], "ListTagsForResource").tags
+    tags = _tagged(plane, caller, params, "ListTagsForResource").tags
     return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
 
 def _changeable(
     plane: ControlPlane, caller: Caller, params: Params, operation_name: str
 ) -> EventBus | Rule:
-    tagged = _tagged(plane, caller, params["ResourceARN"], operation_name)
+    tagged = _tagged(plane, caller, params, operation_name)
     if isinstance(tagged, Rule) and tagged.managed_by:
         raise ManagedRuleException(
             f"Tag related operations on the managed rule {tagged.name} is not allowed."
@@ -50,11 +50,14 @@ def _changeable(
     return tagged
 
 
-def _tagged(plane: ControlPlane, caller: Caller, text: str, operation_name: str) -> EventBus | Rule:
+def _tagged(
+    plane: ControlPlane, caller: Caller, params: Params, operation_name: str
+) -> EventBus | Rule:
     """Return the rule or the bus that an ARN names.
 
     Raises ResourceNotFoundException in the words of the resource.
     """
+    text = params["ResourceARN"]
     arn = parse_arn(text)
     kind, _, path = ("", "", "") if arn is None else arn.resource.partition("/")
     if arn is None or arn.service != "events" or not path:
@@ -62,12 +65,12 @@ def _tagged(plane: ControlPlane, caller: Caller, text: str, operation_name: str)
             f"Parameter {text} is not valid. Reason: Provided Arn is not in correct format."
         )
     if kind == "event-bus":
-        return permitted_event_bus(plane, caller, text, operation_name)
+        return permitted_event_bus(plane, caller, params, operation_name, given=text)
     if kind != "rule":
         raise ValidationException(
             "Parameter ResourceARN is not valid. Reason: only rules and event buses have tags."
         )
     bus_name, _, rule_name = path.rpartition("/")
     bus_arn = event_bus_arn(arn.region, arn.account, bus_name or DEFAULT_BUS_NAME)
-    bus = permitted_event_bus(plane, caller, bus_arn, operation_name, rule=rule_name)
+    bus = permitted_event_bus(plane, caller, params, operation_name, given=bus_arn, rule=rule_name)
     return existing_rule(plane, bus, rule_name)

@@ -36,14 +36,7 @@ MEMBERS = frozenset(
 @operation("events", "PutTargets", changes_resources=True)
 async def put_targets(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Add targets to a rule; one with a known id is replaced whole."""
-    bus = permitted_event_bus(
-        plane,
-        caller,
-        params.get("EventBusName"),
-        "PutTargets",
-        rule=params["Rule"],
-        targets=[given["Arn"] for given in params["Targets"]],
-    )
+    bus = permitted_event_bus(plane, caller, params, "PutTargets", rule=params["Rule"])
     rule = existing_rule(plane, bus, params["Rule"])
     if rule.managed_by:
         raise ManagedRuleException(f"{rule.name} is a managed rule.")
@@ -62,9 +55,7 @@ async def put_targets(plane: ControlPlane, caller: Caller, params: Params) -> Ou
 @operation("events", "ListTargetsByRule")
 async def list_targets_by_rule(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Return a rule's targets as they were put, by id."""
-    bus = permitted_event_bus(
-        plane, caller, params.get("EventBusName"), "ListTargetsByRule", rule=params["Rule"]
-    )
+    bus = permitted_event_bus(plane, caller, params, "ListTargetsByRule", rule=params["Rule"])
     rule = existing_rule(plane, bus, params["Rule"])
     shown, token = page(
         list(rule.targets.values()),
@@ -79,9 +70,7 @@ async def list_targets_by_rule(plane: ControlPlane, caller: Caller, params: Para
 @operation("events", "RemoveTargets", changes_resources=True)
 async def remove_targets(plane: ControlPlane, caller: Caller, params: Params) -> Output:
     """Remove targets from a rule. Ids that it does not have are removed already."""
-    bus = permitted_event_bus(
-        plane, caller, params.get("EventBusName"), "RemoveTargets", rule=params["Rule"]
-    )
+    bus = permitted_event_bus(plane, caller, params, "RemoveTargets", rule=params["Rule"])
     refuse_managed(plane, bus, params["Rule"], force=bool(params.get("Force")))
     rule = existing_rule(plane, bus, params["Rule"])
     targets = {key: t for key, t in rule.targets.items() if key not in params["Ids"]}

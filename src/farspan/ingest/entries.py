@@ -50,6 +50,16 @@ class Entry(msgspec.Struct, frozen=True, rename="pascal"):
     trace_header: str | None = None
 
 
+def condition_keys_of(entry: Entry) -> dict[str, str]:
+    """Return the condition keys that policies may ask of an entry; what it lacks is not there."""
+    keys = {"events:eventBusInvocation": "false"}  # it was put, not forwarded by a rule
+    if entry.source:
+        keys["events:source"] = entry.source
+    if entry.detail_type:
+        keys["events:detail-type"] = entry.detail_type
+    return keys
+
+
 class PutEventsRequest(msgspec.Struct, frozen=True, rename="pascal"):
     """The input of PutEvents."""
 

@@ -22,8 +22,9 @@ from farspan.ingest.entries import (
     Placement,
     PutEventsRequest,
     accept_entries,
+    condition_keys_of,
 )
-from farspan.model.arn import Arn, parse_arn
+from farspan.model.arn import Arn, event_bus_arn, parse_arn
 from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
 from farspan.model.endpoint import Endpoint
 from farspan.model.event import CALL_ID_BYTES, CallId, EventBatch, call_id_of, event_bus_key
@@ -40,7 +41,8 @@ CANARY_SECONDS_MAX = 0.25
 class PutEventsCall:
     """Who put what, and what is needed to know the call again.
 
-    `principal` is the ARN of who in the account calls, None for its root.
+    `principal` is the ARN of who in the account calls, None for its root. `condition_keys` gives
+    the keys that the caller has in policies, and is asked where a bus has one.
     `invocation_id` is the SDK's `amz-sdk-invocation-id`: the same on every retry of one call.
     """
 
@@ -51,6 +53,7 @@ class PutEventsCall:
     invocation_id: str | None
     endpoint: Endpoint | None
     principal: str | None = None
+    condition_keys: Callable[[], Mapping[str, str]] = dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +96,14 @@ class IngestService:
         """
         now = self._clock.now()
         call_id = self._call_id(call)
-        if call.endpoint is None:
-            self._authorize(call)
+        places = self._places(call)
         acceptance = accept_entries(
             call.request.entries,
             call=call_id,
             account=call.account,
             region=self._region,
             now=now,
-            place=self._placement(call),
+            place=places.__getitem__,
         )
         if acceptance.envelopes:
             endpoint = call.endpoint
@@ -168,7 +170,7 @@ class IngestService:
         def place(source: str | None) -> Placement:
             if source is None or source not in active:
                 return Placement()
-            return self._place(account, source)
+            return self._place(account, source)[0]
 
         return place
 
@@ -180,71 +182,75 @@ class IngestService:
                 f"Region {self._region} cannot store events now: {error}"
             ) from error
 
-    def _authorize(self, call: PutEventsCall) -> None:
-        """Raise AccessDeniedException where one entry is for a bus that does not let it in.
+    def _places(self, call: PutEventsCall) -> dict[str | None, Placement]:
+        """Return where the entries go, by the bus that they name.
 
-        Each entry for another account's bus is held against that bus's policy; entries for the
-        caller's own buses cost nothing here.
+        Raises AccessDeniedException where one of them is for a bus that does not let it in. Only
+        an entry for a bus with a policy, or for another account's, is held against anything.
         """
+        places: dict[str | None, Placement] = {}
+        guarded: dict[str | None, tuple[EventBus | None, str]] = {}
         for entry in call.request.entries:
             name = entry.event_bus_name
-            if name is None or not name.startswith("arn:"):
-                continue
-            arn = parse_arn(name)
-            if arn is None or arn.region != self._region or arn.account == call.account:
-                continue
-            context = {"events:eventBusInvocation": "false"}
-            if entry.source:
-                context["events:source"] = entry.source
-            if entry.detail_type:
-                context["events:detail-type"] = entry.detail_type
-            check_permission(
-                self._find_event_bus(arn.account, _name_in(arn)),
-                account=call.account,
-                principal=call.principal or f"arn:aws:iam::{call.account}:root",
-                action="events:PutEvents",
-                resource=name,
-                context=context,
-            )
+            if name not in places:
+                places[name], bus, arn = self._resolve(call, name)
+                if arn is not None:
+                    guarded[name] = bus, arn
+            if name in guarded:
+                self._authorize(call, entry, *guarded[name])
+        return places
+
+    def _resolve(
+        self, call: PutEventsCall, name: str | None
+    ) -> tuple[Placement, EventBus | None, str | None]:
+        """Return where entries for a bus go, the bus, and its ARN where it is to be asked."""
+        if call.endpoint is not None:
+            placement = place_on_endpoint(call.endpoint, name)
+            if placement.error is not None:
+                return placement, None, None
+            bus = self._find_event_bus(call.endpoint.account, call.endpoint.event_bus_name)
+        else:
+            placement, bus = self._place(call.account, name)
+            arn = parse_arn(name) if name and name.startswith("arn:") else None
+            if placement.error is None and arn is not None and arn.account != call.account:
+                # The ARN as policies write it: whatever else the caller wrote means the same bus.
+                return placement, bus, event_bus_arn(arn.region, arn.account, _name_in(arn))
+        return placement, bus, None if bus is None or bus.policy is None else bus.arn
+
+    def _authorize(
+        self, call: PutEventsCall, entry: Entry, bus: EventBus | None, bus_arn: str
+    ) -> None:
+        check_permission(
+            bus,
+            account=call.account,
+            principal=call.principal or f"arn:aws:iam::{call.account}:root",
+            action="events:PutEvents",
+            resource=bus_arn,
+            context={**call.condition_keys(), **condition_keys_of(entry)},
+        )
 
     def _call_id(self, call: PutEventsCall) -> CallId:
         if call.invocation_id is None:
             return CallId(self._ids.token(CALL_ID_BYTES))
         return call_id_of(call.access_key_id, call.invocation_id, call.body_sha256)
 
-    def _placement(self, call: PutEventsCall) -> Callable[[str | None], Placement]:
-        """Return the function that places the entries of a call, asking once for each bus."""
-        known: dict[str | None, Placement] = {}
-
-        def place(event_bus_name: str | None) -> Placement:
-            placement = known.get(event_bus_name)
-            if placement is None:
-                if call.endpoint is not None:
-                    placement = place_on_endpoint(call.endpoint, event_bus_name)
-                else:
-                    placement = self._place(call.account, event_bus_name)
-                known[event_bus_name] = placement
-            return placement
-
-        return place
-
-    def _place(self, account: str, event_bus_name: str | None) -> Placement:
+    def _place(self, account: str, event_bus_name: str | None) -> tuple[Placement, EventBus | None]:
+        """Return where entries for a bus go, and the bus."""
         name = event_bus_name or DEFAULT_BUS_NAME
         if name.startswith("arn:"):
             arn = parse_arn(name)
             if arn is None or arn.region != self._region:
-                return Placement(
-                    error=EntryError(
-                        "InvalidArgument",
-                        f"Parameter EventBusName is not valid. Reason: {name} is not an event bus "
-                        f"of Region {self._region}.",
-                    )
+                error = EntryError(
+                    "InvalidArgument",
+                    f"Parameter EventBusName is not valid. Reason: {name} is not an event bus "
+                    f"of Region {self._region}.",
                 )
-            # `_authorize` has let the caller in where the account is another.
+                return Placement(error=error), None
             account, name = arn.account, _name_in(arn)
-        if self._find_event_bus(account, name) is None:
-            return Placement()
-        return Placement(event_bus=event_bus_key(account, name))
+        bus = self._find_event_bus(account, name)
+        if bus is None:
+            return Placement(), None
+        return Placement(event_bus=event_bus_key(account, name)), bus
 
     async def canary(self) -> float:
         """Append to the canary log; return how many seconds it took to be durable.

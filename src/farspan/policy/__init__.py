@@ -10,6 +10,7 @@ from __future__ import annotations
 from farspan.policy.bus import BUS_POLICY_CHARS_MAX, parse_bus_policy
 from farspan.policy.document import FULL_ACCESS, Effect, Policy, Statement, render
 from farspan.policy.evaluate import Decision, Reason, Request, denial_text, evaluate
+from farspan.policy.memory import Decisions
 from farspan.policy.names import EVENTS_CONDITION_KEYS, GLOBAL_CONDITION_KEYS
 from farspan.policy.parse import parse_identity_policy
 from farspan.policy.short_form import ShortCondition, add_statement, remove_statement
@@ -20,6 +21,7 @@ __all__ = [
     "FULL_ACCESS",
     "GLOBAL_CONDITION_KEYS",
     "Decision",
+    "Decisions",
     "Effect",
     "Policy",
     "Reason",

@@ -7,12 +7,13 @@ context keys". Nothing here may raise on a policy that was parsed, whatever the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from farspan.policy.comparisons import Comparison, Segments, parse_truth
 from farspan.policy.names import is_condition_key
 from farspan.policy.operators import Operator, Quantifier, read_operator
-from farspan.policy.template import fill, read_template, segments_of
+from farspan.policy.template import fill, read_template, segments_of, variables_of
 from farspan.policy.verdicts import Verdict, all_of, any_of, negation_of
 
 if TYPE_CHECKING:
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
     from farspan.policy.template import Context
 
 
-def normalized_context(context: Mapping[str, str | Sequence[str]]) -> Context:
+_FIXED_KEPT: Final = 4_096  # a few thousand policies' worth; each is at most a policy long
+
+
+def normalized_context(context: Mapping[str, str | Sequence[str | None]]) -> Context:
     """Return the context as conditions read it: keys in lower case, no key without a value."""
-    normalized: dict[str, tuple[str, ...]] = {}
+    normalized: dict[str, tuple[str | None, ...]] = {}
     for key, value in context.items():
         values = (value,) if isinstance(value, str) else tuple(value)
         if values:
@@ -41,6 +45,21 @@ def conditions_hold(
 
 def resolve(text: str, context: Context, *, variables: bool, splits_arns: bool) -> Segments | None:
     """Return a policy's text with its variables filled in, or None where one has no value."""
+    fixed = _fixed(text, variables=variables, splits_arns=splits_arns)
+    if fixed is not None:
+        return fixed
+    return _filled(text, context, variables=variables, splits_arns=splits_arns)
+
+
+@lru_cache(maxsize=_FIXED_KEPT)
+def _fixed(text: str, *, variables: bool, splits_arns: bool) -> Segments | None:
+    """Return a text without variables as it always is, None for one that has some."""
+    if variables and variables_of(text):
+        return None
+    return _filled(text, {}, variables=variables, splits_arns=splits_arns)
+
+
+def _filled(text: str, context: Context, *, variables: bool, splits_arns: bool) -> Segments | None:
     pieces = read_template(text, variables=variables)
     segments = segments_of(pieces) if splits_arns else (pieces,)
     filled = [fill(segment, context) for segment in segments]
@@ -55,7 +74,7 @@ def _holds(test: ConditionTest, context: Context, *, variables: bool) -> Verdict
     if operator is None or not (found or is_condition_key(key)):
         return None
     if operator.compare is None:
-        return _presence(test, present=bool(found))
+        return None if None in found else _presence(test, present=bool(found))
     if not found:
         return _without_key(operator)
     wanted = [
@@ -91,13 +110,15 @@ def _without_key(operator: Operator) -> Verdict:
 
 
 def _passes(
-    value: str, wanted: Sequence[Segments | None], compare: Comparison, operator: Operator
+    value: str | None, wanted: Sequence[Segments | None], compare: Comparison, operator: Operator
 ) -> Verdict:
-    """Compare one value with all of the policy's.
+    """Compare one value with all of the policy's; a value that nobody can tell passes unknown.
 
     A variable without a value makes a text that equals nothing. Where being unequal is what
     passes, that must not let anyone in: there it counts as unknown.
     """
+    if value is None:
+        return None
     unfilled: Verdict = None if operator.negated else False
     verdict = any_of(unfilled if each is None else compare(value, each) for each in wanted)
     return negation_of(verdict) if operator.negated else verdict

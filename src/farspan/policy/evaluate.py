@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from farspan.policy.comparisons import is_resource
@@ -24,6 +25,8 @@ from farspan.policy.document import Effect, Policy, Statement, Values
 from farspan.policy.principals import Caller, Naming, is_exempt, naming_of, read_caller
 from farspan.policy.template import Context, fill, glob_of, read_template
 from farspan.policy.verdicts import Verdict, all_of, any_of, negation_of
+
+_NAMES_KEPT: Final = 4_096  # a policy's actions, each with the few that are asked for
 
 
 class Reason(StrEnum):
@@ -48,12 +51,15 @@ _ENDINGS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked. `principal` is an ARN, an account's number (its root), or a service's name."""
+    """What is asked. `principal` is an ARN, an account's number (its root), or a service's name.
+
+    A value None in the context is one that nobody can tell: it never opens a door.
+    """
 
     principal: str
     action: str
     resource: str
-    context: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    context: Mapping[str, str | Sequence[str | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +213,7 @@ class _Question:
         )
 
 
+@lru_cache(maxsize=_NAMES_KEPT)
 def _names(text: str, action: str) -> bool:
     """Compare an action, in lower case, with one of a policy's."""
     return glob_of(fill(read_template(text.lower(), variables=False), {}) or ()).matches(action)

@@ -86,6 +86,7 @@ EVENTS_CONDITION_KEYS: Final = frozenset(
         "events:detail.eventTypeCode",
         "events:detail.service",
         "events:detail.userIdentity.principalId",
+        "events:EventBusArn",
         "events:eventBusInvocation",
         "events:ManagedBy",
         "events:source",

@@ -16,8 +16,11 @@ from typing import Final
 
 from farspan.policy.glob import Glob, Token, Wild
 
-Context = Mapping[str, tuple[str, ...]]
-"""The request's context: keys in lower case, each with at least one value."""
+Context = Mapping[str, tuple[str | None, ...]]
+"""The request's context: keys in lower case, each with at least one value.
+
+None is a value that nobody can tell, such as what the prefix in an event pattern will match.
+"""
 
 ARN_SEGMENTS: Final = 6
 _VARIABLE: Final = re.compile(r"\$\{([^{}]*)\}")

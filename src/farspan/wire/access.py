@@ -124,7 +124,12 @@ class Access:
                 if self.auth:  # the key was taken away, and its sessions with it
                     raise UnrecognizedClientException(UNKNOWN_KEY)
                 source = Caller(claims.account, claims.access_key_id)
-            return replace(source, access_key_id=claims.access_key_id, is_session=True)
+            return replace(
+                source,
+                access_key_id=claims.access_key_id,
+                is_session=True,
+                issued_at=claims.issued_at,
+            )
         return Caller(
             claims.account,
             claims.access_key_id,
@@ -133,6 +138,7 @@ class Access:
             grants=self._role_grants(claims) if self.auth else None,
             role_arn=claims.role_arn,
             is_session=True,
+            issued_at=claims.issued_at,
         )
 
     def _role_grants(self, claims: SessionClaims) -> Grants:
@@ -184,15 +190,18 @@ class Access:
             region=None,
         )
 
-    def check_observer(self, request: Request) -> None:
-        """Return if the sender may read a node's status: anyone with a key, or a node."""
+    def observer(self, request: Request) -> Caller | None:
+        """Return who asks for a node's own pages, None who may see all accounts: a node.
+
+        With authentication off, everyone may.
+        """
         if not self.auth:
-            return
+            return None
         authorization = parse_authorization(request)
         if authorization.access_key_id == NODE_ACCESS_KEY_ID:
             self.check_peer(request)
-        else:
-            self.caller(request, service=None, region=None)
+            return None
+        return self.caller(request, service=None, region=None)
 
 
 def _caller_of(credential: Credential, *, auth: bool) -> Caller:

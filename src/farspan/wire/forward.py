@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hmac
 import io
 
 import aiohttp
@@ -16,11 +17,14 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from farspan.endpoints.service import RegionUnreachable
-from farspan.errors import ServiceUnavailableException
+from farspan.errors import AccessDeniedException, ServiceUnavailableException
 from farspan.wire.http import Request, Response
 
 FORWARDED_HEADER = "x-farspan-forwarded-by"
-"""Set on a request that a node passed on. Whoever receives it serves it: no request goes round."""
+"""Set on a request that a node passed on. Whoever receives it serves it: no request goes round.
+
+A seal that only nodes can make goes with it; without one the request is refused.
+"""
 
 INVOCATION_HEADER = "amz-sdk-invocation-id"
 
@@ -54,11 +58,35 @@ BYTES_AT_ONCE_MAX = 64 * 1024
 aiohttp warns from a megabyte on."""
 
 
+def forwarded_mark(node: str, cluster_secret: str) -> str:
+    """Return what the header says of a request that `node` passed on."""
+    seal = hmac.digest(_bytes(cluster_secret), _bytes(f"farspan forwarded by {node}"), "sha256")
+    return f"{node} {seal.hex()}"
+
+
+def check_mark(mark: str, cluster_secret: str) -> None:
+    """Return if a node of this deployment set the header. Raises AccessDeniedException.
+
+    It is refused and not dropped: nodes with different secrets would pass a request round for ever.
+    """
+    expected = forwarded_mark(mark.rpartition(" ")[0], cluster_secret)
+    if not hmac.compare_digest(_bytes(mark), _bytes(expected)):
+        raise AccessDeniedException(
+            f"The header {FORWARDED_HEADER} is for nodes of this deployment. Leave it out; or, "
+            "where a node did set it, give all nodes the same cluster_secret."
+        )
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
 class Forwarder:
     """Sends requests to other nodes over connections that it keeps."""
 
-    def __init__(self, node: str) -> None:
+    def __init__(self, node: str, cluster_secret: str) -> None:
         self._node = node
+        self._mark = forwarded_mark(node, cluster_secret)
         self._session: aiohttp.ClientSession | None = None
 
     def session(self) -> aiohttp.ClientSession:
@@ -83,7 +111,7 @@ class Forwarder:
         headers: CIMultiDict[str] = CIMultiDict(
             (name, value) for name, value in request.headers.items() if name not in HOP_HEADERS
         )
-        headers[FORWARDED_HEADER] = self._node
+        headers[FORWARDED_HEADER] = self._mark
         try:
             async with self.session().request(
                 request.method,

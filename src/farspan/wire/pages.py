@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from farspan import __version__
+from farspan.control.plane import Caller
 from farspan.control.reset import reset
 from farspan.endpoints.service import RegionUnreachable
 from farspan.errors import (
@@ -86,8 +87,8 @@ class Pages:
         return _json({"status": "ok", "append_ms": round(seconds * 1_000, 3)})
 
     async def _status(self, request: Request) -> Response:
-        self._services.access.check_observer(request)
-        return _json(self._services.status())
+        observer = self._services.access.observer(request)
+        return _json(self._services.status(None if observer is None else observer.account))
 
     async def _report(self, request: Request) -> Response:
         self._services.access.check_peer(request)
@@ -106,15 +107,19 @@ class Pages:
     # --- test suites ----------------------------------------------------------------------
 
     async def _reset(self, request: Request) -> Response:
-        """Remove everything, or what `?account=` names, in every Region."""
+        """Remove everything, or what `?account=` names, in every Region.
+
+        Where signatures are verified, an account's root removes what is that account's own.
+        """
         access = self._services.access
+        own_account: str | None = None
         if access.auth:
             if not self._services.config.allow_reset:
                 raise AccessDeniedException(
                     "Reset is off where signatures are verified. Set allow_reset = true in "
                     "farspan.toml to allow it."
                 )
-            access.check_observer(request)
+            own_account = _root_account(access.observer(request))
         if request.method != "POST":
             raise ValidationException("Reset takes POST.")
         if "origin" in request.headers:
@@ -123,6 +128,9 @@ class Pages:
         account = accounts[0] if accounts else None
         if account is not None and not ACCOUNT.fullmatch(account):
             raise ValidationException(f"`{account[:64]}` is no account: it takes 12 digits.")
+        if own_account is not None and account not in (None, own_account):
+            raise AccessDeniedException(f"A key of account {own_account} resets that account only.")
+        account = account or own_account
         removed: dict[str, object] = {}
         if self._own is not None:
             try:
@@ -157,6 +165,15 @@ class Pages:
     async def _init_alias(self, _request: Request) -> Response:
         done = {"BOOT": True, "START": True, "READY": True, "SHUTDOWN": False}
         return _json({"completed": done, "scripts": []})
+
+
+def _root_account(observer: Caller | None) -> str | None:
+    """Return the account whose root asks. Raises AccessDeniedException for a user or a role."""
+    if observer is None:
+        return None
+    if observer.grants is not None:
+        raise AccessDeniedException("Reset is for keys without a policy: use the account's own.")
+    return observer.account
 
 
 def _json(value: object, status: int = 200) -> Response:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from farspan.control.authority import authorize, authorize_put
+from farspan.control.condition_keys import caller_keys
 from farspan.control.plane import perform
 from farspan.control.registry import OPERATIONS
 from farspan.endpoints.service import RegionUnreachable
@@ -37,6 +38,7 @@ from farspan.wire.forward import (
     FORWARDED_HEADER,
     INVOCATION_HEADER,
     UNAVAILABLE_STATUS,
+    check_mark,
 )
 from farspan.wire.http import Request, Response
 from farspan.wire.pages import Pages
@@ -70,6 +72,8 @@ class Server:
         """Return the response to a request."""
         call: Call | None = None
         try:
+            if FORWARDED_HEADER in request.headers:
+                check_mark(request.headers[FORWARDED_HEADER], self._services.config.cluster_secret)
             page = await self._pages.page(request)
             if page is not None:
                 return page
@@ -114,6 +118,8 @@ class Server:
             raise ResourceNotFoundException(f"Endpoint {endpoint_id} does not exist.")
         if self._own is not None and FORWARDED_HEADER in request.headers:
             return await self._put_here(request, endpoint)
+        if "authorization" in request.repeated_headers:
+            self._services.access.claimed(request)  # once passed on, it could not be told any more
         return await self._services.routing.carry(endpoint, self._sender(request, endpoint))
 
     def _sender(self, request: Request, endpoint: Endpoint) -> Callable[[str], Awaitable[Response]]:
@@ -153,6 +159,9 @@ class Server:
                 body_sha256=hashlib.sha256(request.body).digest(),
                 invocation_id=request.headers.get(INVOCATION_HEADER),
                 endpoint=endpoint,
+                condition_keys=lambda: caller_keys(
+                    caller, region=own.region, now=own.plane.clock.now()
+                ),
             )
         )
         headers = (

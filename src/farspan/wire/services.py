@@ -40,5 +40,5 @@ class NodeServices:
     routing: RoutingService
     forwarder: Forwarder
     report: Callable[[], PeerReport]
-    status: Callable[[], Mapping[str, Any]]
+    status: Callable[[str | None], Mapping[str, Any]]
     own: RegionServices | None

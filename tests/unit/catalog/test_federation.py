@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from farspan.catalog.federation import OwnedCatalog, merge
 from farspan.model.endpoint import Endpoint
+from farspan.model.role import Role
 
 HERE, THERE, THIRD = "us-east-1", "eu-central-1", "ap-south-1"
 
@@ -27,9 +28,16 @@ def endpoint(primary: str = THERE, secondary: str = HERE) -> Endpoint:
     )
 
 
-def catalog(version: int, *endpoints: Endpoint, region: str = THERE) -> OwnedCatalog:
+def role(region: str = THERE) -> Role:
+    """Return a role of a Region."""
+    return Role(region=region, account="000000000000", name="r", role_id="AROA", trust_policy="{}")
+
+
+def catalog(
+    version: int, *endpoints: Endpoint, region: str = THERE, roles: tuple[Role, ...] = ()
+) -> OwnedCatalog:
     """Return a Region's catalog."""
-    return OwnedCatalog(region=region, version=version, endpoints=endpoints)
+    return OwnedCatalog(region=region, version=version, endpoints=endpoints, roles=roles)
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,10 @@ CASES = {
     "with no primary": Case(catalog(6, endpoint("")), taken=False, refusal="empty target set"),
     "with no secondary": Case(
         catalog(6, endpoint(), endpoint(THERE, "")), taken=False, refusal="empty target set"
+    ),
+    "with a role": Case(catalog(6, roles=(role(),)), taken=True),
+    "with another Region's role": Case(
+        catalog(6, roles=(role(), role(HERE))), taken=False, refusal="role r belongs to us-east-1"
     ),
     "with another Region's endpoint": Case(
         catalog(6, endpoint(THIRD)), taken=False, refusal="belongs to ap-south-1"

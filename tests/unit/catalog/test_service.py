@@ -15,6 +15,7 @@ from farspan.catalog.service import COPY_FILE_NAME, FRESH_SECONDS, PULL_SECONDS,
 from farspan.config import NodeConfig
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, HealthCheckType
+from farspan.model.role import Role
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -400,3 +401,76 @@ async def test_a_copy_that_cannot_be_written_costs_a_line(
 
     assert "catalog copy not written" in caplog.text
     assert known(service) == {"own", "a"}
+
+
+# --- roles -----------------------------------------------------------------------------------
+
+
+def role(name: str, role_id: str, region: str = THERE, made: float = 1.0) -> Role:
+    """Return a role of the first account."""
+    return Role(
+        region=region,
+        account="000000000000",
+        name=name,
+        role_id=role_id,
+        trust_policy="{}",
+        creation_time=made,
+    )
+
+
+def with_roles(version: int, *roles: Role, region: str = THERE) -> OwnedCatalog:
+    """Return a Region's catalog with nothing but roles."""
+    return OwnedCatalog(region=region, version=version, roles=roles)
+
+
+async def test_a_role_of_another_region_is_known_while_it_stands(world: World) -> None:
+    """It comes, changes and goes with the catalog of the Region that owns it."""
+    service = world.service()
+    service.start()
+    found = []
+    for said in (
+        with_roles(1, role("r", "A")),
+        with_roles(2, role("r", "B")),
+        with_roles(3),
+    ):
+        world.say(said)
+        await world.clock.advance(PULL_SECONDS)
+        found.append(service.role("000000000000", "r"))
+
+    assert [role("r", "A"), role("r", "B"), None] == found
+
+
+async def test_of_two_roles_of_one_name_the_first_stands(world: World) -> None:
+    """All nodes agree on which: by time, then by id; the other shows once that one is deleted."""
+    world.own = with_roles(1, role("r", "B", HERE, made=2.0), role("s", "B", HERE), region=HERE)
+    service = world.service()
+    service.start()
+    world.say(with_roles(1, role("r", "A", made=1.0), role("s", "A")))
+    await world.clock.advance(PULL_SECONDS)
+    first = [service.role("000000000000", name) for name in "rs"]
+    world.say(with_roles(2))
+    await world.clock.advance(PULL_SECONDS)
+
+    assert ["A", "A"] == [each.role_id for each in first if each]
+    assert role("r", "B", HERE, made=2.0) == service.role("000000000000", "r")
+
+
+@pytest.mark.parametrize(
+    ("account", "name"),
+    [("111111111111", "r"), ("000000000000", "R"), ("000000000000", "x"), ("000000000000/r", "")],
+)
+async def test_a_role_is_its_accounts(world: World, account: str, name: str) -> None:
+    """Another account's, another spelling and another name are no role of this one."""
+    world.own = with_roles(1, role("r", "A", HERE), region=HERE)
+
+    assert world.service().role(account, name) is None
+
+
+async def test_a_role_that_claims_another_region_is_refused(world: World) -> None:
+    """A Region speaks for its own roles alone: its whole catalog is passed over."""
+    service = world.service()
+    service.start()
+    world.say(with_roles(1, role("r", "A", HERE)))
+    await world.clock.advance(PULL_SECONDS)
+
+    assert service.role("000000000000", "r") is None

@@ -126,7 +126,7 @@ class TestPeers:
         request = signed(NODE_ACCESS_KEY_ID, "cluster", service=PEER_SERVICE)
 
         access(auth=auth).check_peer(request)
-        access(auth=auth).check_observer(request)
+        access(auth=auth).observer(request)
 
     @pytest.mark.parametrize("auth", [True, False])
     @pytest.mark.parametrize(
@@ -159,7 +159,10 @@ class TestPeers:
 
 def test_observers() -> None:
     """Anyone with a key may read a node's status; with authentication off, everyone."""
-    access().check_observer(signed(service="anything", region="anywhere"))
-    access(auth=False).check_observer(UNSIGNED)
+    known = access().observer(signed("other", "s", service="anything", region="anywhere"))
+
+    assert known is not None
+    assert "111111111111" == known.account
+    assert access(auth=False).observer(UNSIGNED) is None
     with pytest.raises(MissingAuthenticationTokenException):
-        access().check_observer(UNSIGNED)
+        access().observer(UNSIGNED)

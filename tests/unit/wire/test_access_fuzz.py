@@ -89,7 +89,7 @@ def test_a_session_is_its_source() -> None:
     """The unchanged request is the key's own account, under the session's id."""
     caller = ON.caller(session_request(), service="events", region="us-east-1")
 
-    assert Caller("000000000000", "ASIAFUZZ", is_session=True) == caller
+    assert Caller("000000000000", "ASIAFUZZ", is_session=True, issued_at=NOW) == caller
 
 
 @given(st.one_of(ANY, HEADERS), TOKEN_TEXTS, st.one_of(ANY, st.just("20260921T135320Z")))

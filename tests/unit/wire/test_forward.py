@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from farspan.endpoints.service import RegionUnreachable
-from farspan.wire.forward import FORWARDED_HEADER, Forwarder
+from farspan.errors import AccessDeniedException
+from farspan.wire.forward import FORWARDED_HEADER, Forwarder, check_mark, forwarded_mark
 from farspan.wire.http import Request
 
+MARK = forwarded_mark("edge", "s")
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 
 
@@ -49,7 +51,7 @@ async def peer() -> AsyncIterator[Peer]:
 @pytest.fixture
 async def forwarder() -> AsyncIterator[Forwarder]:
     """The node `edge`'s forwarder."""
-    made = Forwarder("edge")
+    made = Forwarder("edge", "s")
     yield made
     await made.close()
 
@@ -82,7 +84,7 @@ async def test_signed_headers_arrive_unchanged(forwarder: Forwarder, peer: Peer)
         "authorization: aws4 x, y",
         "x-amz-target: t",
         "user-agent: boto3",
-        f"{FORWARDED_HEADER}: edge",
+        f"{FORWARDED_HEADER}: {MARK}",
         "content-length: 2",
     } == lines(head)
 
@@ -94,7 +96,7 @@ async def test_headers_of_one_connection_end_here(forwarder: Forwarder, peer: Pe
 
     assert {"x-a: 1"} == lines(peer.received[0]) - {
         "host: events.example:4566",
-        f"{FORWARDED_HEADER}: edge",
+        f"{FORWARDED_HEADER}: {MARK}",
         "content-length: 2",
     }
 
@@ -103,7 +105,7 @@ async def test_a_claim_to_be_passed_on_is_replaced(forwarder: Forwarder, peer: P
     """The header names the node that really did it."""
     await forwarder.forward(peer.url, request(**{FORWARDED_HEADER: "someone"}))
 
-    assert f"{FORWARDED_HEADER}: edge" in lines(peer.received[0])
+    assert f"{FORWARDED_HEADER}: {MARK}" in lines(peer.received[0])
     assert f"{FORWARDED_HEADER}: someone" not in lines(peer.received[0])
 
 
@@ -169,4 +171,20 @@ async def test_a_connection_that_breaks(forwarder: Forwarder, peer: Peer, answer
 
 async def test_closing_what_was_never_opened() -> None:
     """A node that passed nothing on closes all the same."""
-    await Forwarder("edge").close()
+    await Forwarder("edge", "s").close()
+
+
+def test_only_nodes_mark_a_request() -> None:
+    """A mark of another secret, of another node's name or of no node is refused."""
+    check_mark(MARK, "s")
+
+    for forged in (
+        "edge",
+        "",
+        " ",
+        MARK.replace("edge", "west"),
+        forwarded_mark("edge", "t"),
+        "\xff",
+    ):
+        with pytest.raises(AccessDeniedException, match="give all nodes the same cluster_secret"):
+            check_mark(forged, "s")

@@ -18,11 +18,12 @@ from farspan.config import Config, Credential, NodeConfig
 from farspan.endpoints.failover import Evidence, Hold
 from farspan.endpoints.service import Outlook, RegionUnreachable, RoutingService
 from farspan.ingest.service import IngestService
+from farspan.model.bus import EventBus
 from farspan.model.endpoint import Endpoint, EndpointState
 from farspan.store.base import Change, Result, StoreError
 from farspan.store.memory import MemoryStore
 from farspan.wire.access import Access
-from farspan.wire.forward import FORWARDED_HEADER, INVOCATION_HEADER
+from farspan.wire.forward import FORWARDED_HEADER, INVOCATION_HEADER, forwarded_mark
 from farspan.wire.http import Request, Response
 from farspan.wire.server import Server
 from farspan.wire.services import NodeServices, RegionServices
@@ -67,7 +68,7 @@ class Network:
         if isinstance(reply, Exception):
             raise reply
         if isinstance(reply, Server):
-            headers = {**request.headers, FORWARDED_HEADER: "edge"}
+            headers = {**request.headers, FORWARDED_HEADER: forwarded_mark("edge", "s")}
             return await reply.answer(replace(request, headers=headers))
         if isinstance(reply, str):
             await asyncio.Event().wait()
@@ -155,7 +156,13 @@ def region(
     own = RegionServices(
         region=name,
         plane=None,  # type: ignore[arg-type]
-        ingest=IngestService(name, store, SystemClock(), SeededIds(2), lambda *_: True),
+        ingest=IngestService(
+            name,
+            store,
+            SystemClock(),
+            SeededIds(2),
+            lambda account, bus: EventBus(region=name, account=account, name=bus),
+        ),
         replication=None,  # type: ignore[arg-type]
     )
     return edge(replies, own=own, known=known)[0], store
@@ -273,7 +280,7 @@ async def test_a_region_that_does_not_know_the_endpoint_yet_is_passed_over() -> 
     """The one who sends it knows more: the other Region is asked."""
     west, west_store = region(WEST, {})
     east, east_store = region(EAST, {}, known=None)
-    refusal = await east.answer(put(**{FORWARDED_HEADER: "edge"}))
+    refusal = await east.answer(put(**{FORWARDED_HEADER: forwarded_mark("edge", "s")}))
     server, _ = edge({"http://east": east, "http://west": west})
     answer = await server.answer(put())
 
@@ -314,7 +321,7 @@ async def test_a_region_that_hangs_is_not_waited_for_for_ever(
 async def test_a_loop_is_refused() -> None:
     """A node that is passed what it does not serve says so, and passes nothing on."""
     server, network = edge({"http://east": ACCEPTED})
-    answer = await server.answer(put(None, **{FORWARDED_HEADER: "west"}))
+    answer = await server.answer(put(None, **{FORWARDED_HEADER: forwarded_mark("west", "s")}))
 
     assert 503 == answer.status
     assert [] == network.sent
@@ -338,7 +345,7 @@ class TestAFaultInside:
     def broken(self) -> Server:
         """A node whose insides raise, with a secret in the message."""
 
-        def fail() -> None:
+        def fail(*_: object) -> None:
             raise RuntimeError("secret insides")
 
         return edge({"http://east": ValueError("secret insides")}, report=fail)[0]
