@@ -22,6 +22,7 @@ from farspan.ingest.entries import (
     Placement,
     PutEventsRequest,
     accept_entries,
+    trace_header_in,
 )
 from farspan.model.arn import Arn, parse_arn
 from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
@@ -42,6 +43,7 @@ class PutEventsCall:
 
     `principal` is the ARN of who in the account calls, None for its root.
     `invocation_id` is the SDK's `amz-sdk-invocation-id`: the same on every retry of one call.
+    `trace_header` is the request's `X-Amzn-Trace-Id`.
     """
 
     account: str
@@ -51,6 +53,7 @@ class PutEventsCall:
     invocation_id: str | None
     endpoint: Endpoint | None
     principal: str | None = None
+    trace_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class IngestService:
             region=self._region,
             now=now,
             place=self._placement(call),
+            trace_header=trace_header_in(call.trace_header),
         )
         if acceptance.envelopes:
             endpoint = call.endpoint
@@ -116,6 +120,7 @@ class IngestService:
                         accepted_at=now,
                         origin=self._region,
                         stream=stream,
+                        trace_headers=acceptance.trace_headers_of(event_bus),
                     )
                 )
                 for event_bus, envelopes in acceptance.envelopes.items()

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import cast
 
 import msgspec
 
-from farspan.errors import AwsError, ValidationException
+from farspan.errors import ValidationException
 from farspan.ingest.entries import Entry, PutEventsRequest
 from farspan.wire import spec
 from farspan.wire.json_codec import (
@@ -45,6 +44,8 @@ class _Addressed(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 _decode_address = msgspec.json.Decoder(_Addressed).decode
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_text = msgspec.json.Decoder(str | None).decode
 
 
 def endpoint_id_in(body: bytes) -> str | None:
@@ -60,8 +61,9 @@ def endpoint_id_in(body: bytes) -> str | None:
         pass
     try:
         # Of a key that comes twice the last counts, whatever the first one was.
-        return cast("str | None", decode_input(_operation(), body).get("EndpointId"))
-    except AwsError:
+        found = _decode_members(body).get("EndpointId")
+        return None if found is None else _decode_text(found)
+    except UNREADABLE:
         return None
 
 

@@ -48,6 +48,7 @@ from farspan.wire.validate import check
 REGION_HEADER = "x-farspan-region"
 """Which Region served a request: for people and drills, no SDK reads it."""
 
+TRACE_HEADER = "x-amzn-trace-id"
 AMZ_JSON = ("Content-Type", "application/x-amz-json-1.1")
 PASS_ON_SECONDS_MAX = 30.0
 """How long another Region may take to answer: longer than the longest long poll, 20 seconds."""
@@ -153,6 +154,7 @@ class Server:
                 body_sha256=hashlib.sha256(request.body).digest(),
                 invocation_id=request.headers.get(INVOCATION_HEADER),
                 endpoint=endpoint,
+                trace_header=request.headers.get(TRACE_HEADER),
             )
         )
         headers = (

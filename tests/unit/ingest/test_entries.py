@@ -23,6 +23,7 @@ from farspan.ingest.entries import (
     check_size,
     format_time,
     is_json_object,
+    trace_header_in,
 )
 from farspan.model.event import CallId
 from farspan.pattern import compile_pattern
@@ -453,3 +454,54 @@ def test_too_large_a_request_is_refused_whole() -> None:
     """Where the entries are too large together, none is accepted."""
     with pytest.raises(ValidationException):
         accept(*sized(ENTRIES_BYTES_LIMIT))
+
+
+# --- traces ------------------------------------------------------------------------------------
+
+TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+OWN_TRACE = "Sampled=0;Root=1-5759e988-000000000000000000000000"
+
+
+def traces(*entries: Entry, request: str | None = None) -> tuple[str | None, ...]:
+    """Return the trace headers of a request's envelopes."""
+    acceptance = accept_entries(
+        entries,
+        call=CALL,
+        account="000000000000",
+        region="us-east-1",
+        now=NOW,
+        place=lambda _: Placement(event_bus=BUS),
+        trace_header=request,
+    )
+    return acceptance.trace_headers_of(BUS)
+
+
+def test_an_event_has_its_entrys_trace() -> None:
+    """In the order of the envelopes, whatever entries failed; and never in the envelope."""
+    given = [entry(), entry(detail=""), entry(trace_header=OWN_TRACE), entry()]
+
+    assert (None, OWN_TRACE, None) == traces(*given)
+    assert b"Root=" not in envelope(entry(trace_header=OWN_TRACE))
+
+
+def test_without_a_trace_there_is_nothing() -> None:
+    """Not even a place for it."""
+    assert () == traces(entry(), entry())
+
+
+def test_the_requests_trace_is_for_entries_without_one() -> None:
+    """An entry's own comes first."""
+    assert (TRACE, OWN_TRACE) == traces(entry(), entry(trace_header=OWN_TRACE), request=TRACE)
+
+
+@pytest.mark.parametrize("text", ["Root=1", "x", f"{TRACE[:-1]}{'1' * 500}", "Root=1-0-0;Parent=1"])
+def test_what_names_no_trace_is_dropped(text: str) -> None:
+    """And an entry that brought it does not get the request's instead."""
+    assert trace_header_in(text) is None
+    assert () == traces(entry(trace_header=text), request=TRACE)
+
+
+@pytest.mark.parametrize("text", [TRACE, OWN_TRACE, "Self=1-x; Root=1-5759E988-" + "A" * 24])
+def test_what_names_a_trace_is_kept(text: str) -> None:
+    """As it was sent, whatever stands around the root."""
+    assert text == trace_header_in(text)

@@ -255,6 +255,17 @@ def test_where_a_request_is_to_go(sent: bytes, endpoint_id: str | None) -> None:
     assert endpoint_id == endpoint_id_in(sent)
 
 
+@pytest.mark.parametrize("depth", range(900, 1_100, 10))
+@pytest.mark.parametrize("first", ["", '"EndpointId":1,'], ids=["once", "twice"])
+def test_the_address_of_a_deep_body(depth: int, first: str) -> None:
+    """It is found where the body can be read at all."""
+    nested = "[" * depth + "]" * depth
+    sent = f'{{{first}"New":{nested},"EndpointId":"a.b","Entries":[{{}}]}}'.encode()
+    found = outcome(lambda sent: decode_put_events(sent).endpoint_id, sent)
+
+    assert found == endpoint_id_in(sent) or isinstance(found, tuple)
+
+
 def test_the_fast_path_knows_the_models_figures() -> None:
     """The limits that it repeats are the model's."""
     request = spec.service("events").operations["PutEvents"].input_shape
