@@ -106,6 +106,18 @@ async def test_positions_are_dense_in_each_bus(store: Store) -> None:
     assert [await store.log_end(BUS), await store.log_end(OTHER_BUS)] == [6, 2]
 
 
+async def test_trace_headers_stay_with_their_events(store: Store) -> None:
+    """Each event has its own or None; a batch without any has none at all."""
+    headers = ("Root=1", None, "Root=2")
+    await store.commit([append(1, 3, stream=STREAM, trace_headers=headers), append(2, 2)])
+    first, second = await store.read_log(BUS, 0, 10)
+    (streamed,) = await store.read_stream(STREAM, HERE, 0, 10)
+
+    assert (headers, ()) == (first.trace_headers, second.trace_headers)
+    assert (batch(1, 3).events, batch(2, 2).events) == (first.events, second.events)
+    assert first == streamed
+
+
 async def test_sequences_are_dense_in_each_stream_and_origin(store: Store) -> None:
     """A stream's events of one origin are numbered from 1, whatever else the bus receives."""
     await store.commit(

@@ -32,6 +32,40 @@ def entry(bus: str, **changes: object) -> dict[str, Any]:
     }
 
 
+TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"
+
+
+@pytest.mark.parametrize("asked", ["AttributeNames", "MessageSystemAttributeNames"])
+def test_a_trace_reaches_the_queue(
+    events: BaseClient, bus: str, queue: QueueOf, subscribe: Subscribe, asked: str
+) -> None:
+    """As AWSTraceHeader where it is asked for; the event does not show it."""
+    subscribe(bus, queue, EVERYTHING)
+    events.put_events(Entries=[entry(bus, TraceHeader=TRACE), entry(bus)])
+    names = {asked: ["AWSTraceHeader"]}
+    messages: list[dict[str, Any]] = []
+    for _ in range(2):
+        answer = queue.sqs.receive_message(QueueUrl=queue.url, WaitTimeSeconds=10, **names)
+        messages += answer["Messages"]
+
+    assert [{"AWSTraceHeader": TRACE}, {}] == [m.get("Attributes", {}) for m in messages]
+    assert not any(TRACE in message["Body"] for message in messages)
+
+
+def test_a_dead_letter_has_the_trace(
+    events: BaseClient, bus: str, queue: QueueOf, subscribe: Subscribe
+) -> None:
+    """Beside the attributes that tell why it is one."""
+    gone = f"arn:aws:sqs:{EAST}:{ACCOUNT}:no-such-queue"
+    subscribe(bus, queue, EVERYTHING, Arn=gone, DeadLetterConfig={"Arn": queue.arn})
+    events.put_events(Entries=[entry(bus, TraceHeader=TRACE)])
+    answer = queue.sqs.receive_message(
+        QueueUrl=queue.url, WaitTimeSeconds=10, MessageSystemAttributeNames=["All"]
+    )
+
+    assert TRACE == answer["Messages"][0]["Attributes"]["AWSTraceHeader"]
+
+
 DETAIL = (
     '{"b": 123456789012345678901234567890, "a": 1.10, "e": 1e400, '
     '"text": "gr\\u00fc\u00df \\" \\\\ \\n \u2028", "list": [ ], "b": 2}'

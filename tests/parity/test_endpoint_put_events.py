@@ -54,6 +54,27 @@ def test_an_event_appears_in_both_regions(
     assert original["Body"].replace(own, marked) == replica["Body"]
 
 
+def test_a_trace_reaches_both_regions_queues(
+    client: Callable[..., BaseClient], endpoint: GlobalEndpoint
+) -> None:
+    """A replica is delivered under the trace of its original."""
+    trace = "Root=1-5759e988-bd862e3fe1be46a994272793"
+    client("events").put_events(
+        EndpointId=endpoint.endpoint_id, Entries=[entry(TraceHeader=trace), entry()]
+    )
+    both = [{"AWSTraceHeader": trace}, None]
+    found: dict[str, list[Any]] = {}
+    for region, queue in endpoint.queues.items():
+        found[region] = []
+        while len(found[region]) < 2:
+            answer = queue.sqs.receive_message(
+                QueueUrl=queue.url, WaitTimeSeconds=10, AttributeNames=["AWSTraceHeader"]
+            )
+            found[region] += [m.get("Attributes") for m in answer["Messages"]]
+
+    assert {EAST: both, WEST: both} == found
+
+
 def test_the_replica_is_not_copied_back(
     client: Callable[..., BaseClient], endpoint: GlobalEndpoint
 ) -> None:

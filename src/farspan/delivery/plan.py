@@ -18,7 +18,11 @@ def event_id_in(envelope: bytes) -> str:
 
 
 def plan_deliveries(
-    envelope: bytes, rules: Iterable[Rule], now: float, accepted_at: float
+    envelope: bytes,
+    rules: Iterable[Rule],
+    now: float,
+    accepted_at: float,
+    trace_header: str | None = None,
 ) -> list[Delivery]:
     """Return one delivery for each target of each rule, with ids that planning again gives again.
 
@@ -47,6 +51,7 @@ def plan_deliveries(
                     planned_at=now,
                     retry_policy=target.retry_policy,
                     dead_letter_arn=target.dead_letter_arn,
+                    trace_header=trace_header,
                 )
             )
     return deliveries

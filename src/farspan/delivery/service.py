@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from itertools import repeat
 
 import msgspec
 
@@ -174,9 +175,11 @@ class DeliveryService:
             if byte_count > SLICE_BYTES:
                 byte_count = 0
                 await self._clock.sleep(0)
-            for event in batch.events[max(0, cursor + 1 - batch.position) :]:
+            first = max(0, cursor + 1 - batch.position)
+            traces = batch.trace_headers[first:] or repeat(None)
+            for event, trace in zip(batch.events[first:], traces, strict=False):
                 rules = rulebook.match(event)
-                deliveries += plan_deliveries(event, rules, now, batch.accepted_at)
+                deliveries += plan_deliveries(event, rules, now, batch.accepted_at, trace)
             cursor = batch.position + len(batch.events) - 1
         return deliveries, cursor
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import accumulate
@@ -25,9 +25,8 @@ ENTRIES_BYTES_LIMIT = 1_048_576
 TIME_BYTES = 14
 """What an entry's Time counts towards the size (EventBridge: PutEvents entry size)."""
 
-
-TIME_MIN, TIME_MAX = -62_135_596_800, 253_402_300_799
-"""The years 1 and 9999: a Time beyond them cannot be written as a date."""
+TRACE_HEADER_LENGTH_MAX = 500
+"""As long as an entry's may be (EventBridge's model); a request's own is held to the same."""
 
 DETAIL_DEPTH_MAX = 500
 """How deep a Detail may nest. What decodes an event counts its own calls towards Python's limit of
@@ -38,8 +37,12 @@ INTEGER_DIGITS_MAX = 4_299
 characters). A longer one could be stored, but no rule would ever match its event."""
 
 
-class Entry(msgspec.Struct, frozen=True, rename="pascal"):
-    """One entry of PutEvents as sent. `time` is seconds since the epoch."""
+class Entry(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
+    """One entry of PutEvents as sent.
+
+    `time` is seconds since the epoch, within the years 1 to 9999: others are no timestamps to the
+    wire.
+    """
 
     time: float | None = None
     source: str | None = None
@@ -60,8 +63,12 @@ def condition_keys_of(entry: Entry) -> dict[str, str]:
     return keys
 
 
-class PutEventsRequest(msgspec.Struct, frozen=True, rename="pascal"):
-    """The input of PutEvents."""
+class PutEventsRequest(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
+    """The input of PutEvents.
+
+    A member that the model does not know is left to the wire's general decode: this one would skip
+    over it without looking whether it is JSON.
+    """
 
     entries: list[Entry]
     endpoint_id: str | None = None
@@ -89,10 +96,19 @@ class Acceptance:
 
     `results` has, in the order of the entries, the event's id or the entry's error. An entry for
     a bus that does not exist has an id and no envelope: EventBridge accepts and drops it.
+    `trace_headers` has those of the envelopes that have one, for each bus by their index.
     """
 
     envelopes: dict[str, list[bytes]]
     results: list[str | EntryError]
+    trace_headers: dict[str, dict[int, str]] = field(default_factory=dict)
+
+    def trace_headers_of(self, event_bus: str) -> tuple[str | None, ...]:
+        """Return the headers of a bus's envelopes in order, nothing where none has one."""
+        found = self.trace_headers.get(event_bus)
+        if not found:
+            return ()
+        return tuple(found.get(index) for index in range(len(self.envelopes[event_bus])))
 
 
 REQUIRED = {
@@ -102,15 +118,12 @@ REQUIRED = {
     for name in ("Source", "DetailType", "Detail")
 }
 MALFORMED_DETAIL = EntryError("MalformedDetail", "Detail is malformed.")
-TIME_OUT_OF_RANGE = EntryError(
-    "InvalidArgument",
-    "Parameter Time is not valid. Reason: Time is not within the years 1 to 9999.",
-)
 RESERVED_SOURCE = EntryError("NotAuthorizedForSourceException", "Not authorized for the source.")
 
 _STEP_OF_BRACKET = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
 _NO_BRACKETS = bytes(set(range(256)) - _STEP_OF_BRACKET.keys())
 _NUMBER = re.compile(r"-?([0-9.eE+-]+)")
+_TRACE_ROOT = re.compile(r"(?:^|;)\s*Root=1-[0-9a-fA-F]{8}-[0-9a-fA-F]{24}\s*(?:;|$)")
 _SAMPLE_STEP = 400
 _SAMPLED_DIGITS = re.compile(rf"[0-9]{{{INTEGER_DIGITS_MAX // _SAMPLE_STEP}}}")
 
@@ -148,6 +161,13 @@ def entries_of(given: Sequence[Mapping[str, object]]) -> list[Entry]:
         raise ValidationException(f"Parameter Entries is not valid. Reason: {error}.") from error
 
 
+def trace_header_in(text: str | None) -> str | None:
+    """Return an X-Ray header that names a trace; what does not is dropped, as on AWS."""
+    if text is None or len(text) > TRACE_HEADER_LENGTH_MAX:
+        return None
+    return text if _TRACE_ROOT.search(text) else None
+
+
 def accept_entries(
     entries: Sequence[Entry],
     *,
@@ -157,16 +177,18 @@ def accept_entries(
     now: float,
     place: Callable[[str | None], Placement],
     may_send: Callable[[str], bool] = is_free_source,
+    trace_header: str | None = None,
 ) -> Acceptance:
     """Decide on every entry and build the envelopes of the accepted ones.
 
     `now` is seconds since the epoch, the time of entries that carry none. `may_send` tells whether
-    the caller may use a source. Raises ValidationException where the entries are too large
-    together.
+    the caller may use a source. `trace_header` is the request's own, for entries without one.
+    Raises ValidationException where the entries are too large together.
     """
     check_size(entries)
     envelopes: dict[str, list[bytes]] = {}
     results: list[str | EntryError] = []
+    trace_headers: dict[str, dict[int, str]] = {}
     tail = f'","account":"{account}","time":"'.encode()
     region_member = f'","region":"{region}","resources":['.encode()
     for index, entry in enumerate(entries):
@@ -181,7 +203,13 @@ def accept_entries(
         results.append(event_id)
         if placement.event_bus is None:
             continue
-        envelopes.setdefault(placement.event_bus, []).append(
+        accepted = envelopes.setdefault(placement.event_bus, [])
+        trace = trace_header
+        if entry.trace_header is not None:
+            trace = trace_header_in(entry.trace_header)
+        if trace is not None:
+            trace_headers.setdefault(placement.event_bus, {})[len(accepted)] = trace
+        accepted.append(
             b"".join(
                 (
                     b'{"version":"0","id":"',
@@ -200,7 +228,7 @@ def accept_entries(
                 )
             )
         )
-    return Acceptance(envelopes, results)
+    return Acceptance(envelopes, results, trace_headers)
 
 
 def check_size(entries: Sequence[Entry]) -> None:
@@ -235,7 +263,7 @@ def _byte_count(entry: Entry) -> int:
     return time_bytes + sum(len(text.encode()) for text in _texts(entry))
 
 
-def _flaw(entry: Entry, may_send: Callable[[str], bool]) -> EntryError | None:  # noqa: PLR0911 - one line per flaw
+def _flaw(entry: Entry, may_send: Callable[[str], bool]) -> EntryError | None:
     """Return what is wrong with an entry in itself, or None."""
     if not entry.source:
         return REQUIRED["Source"]
@@ -245,8 +273,6 @@ def _flaw(entry: Entry, may_send: Callable[[str], bool]) -> EntryError | None:  
         return REQUIRED["Detail"]
     if not may_send(entry.source):
         return RESERVED_SOURCE
-    if entry.time is not None and not TIME_MIN <= entry.time <= TIME_MAX:
-        return TIME_OUT_OF_RANGE
     if not is_json_object(entry.detail):
         return MALFORMED_DETAIL
     return None

@@ -23,6 +23,7 @@ from farspan.ingest.entries import (
     PutEventsRequest,
     accept_entries,
     condition_keys_of,
+    trace_header_in,
 )
 from farspan.model.arn import Arn, event_bus_arn, parse_arn
 from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
@@ -44,6 +45,7 @@ class PutEventsCall:
     `principal` is the ARN of who in the account calls, None for its root. `condition_keys` gives
     the keys that the caller has in policies, and is asked where a bus has one.
     `invocation_id` is the SDK's `amz-sdk-invocation-id`: the same on every retry of one call.
+    `trace_header` is the request's `X-Amzn-Trace-Id`.
     """
 
     account: str
@@ -54,6 +56,7 @@ class PutEventsCall:
     endpoint: Endpoint | None
     principal: str | None = None
     condition_keys: Callable[[], Mapping[str, str]] = dict
+    trace_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class IngestService:
             region=self._region,
             now=now,
             place=places.__getitem__,
+            trace_header=trace_header_in(call.trace_header),
         )
         if acceptance.envelopes:
             endpoint = call.endpoint
@@ -118,6 +122,7 @@ class IngestService:
                         accepted_at=now,
                         origin=self._region,
                         stream=stream,
+                        trace_headers=acceptance.trace_headers_of(event_bus),
                     )
                 )
                 for event_bus, envelopes in acceptance.envelopes.items()

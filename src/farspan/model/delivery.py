@@ -16,7 +16,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     that a target may get, `is_invalid` is set and the payload is what the dead letter shows.
     `attempt_count` counts the attempts made. `planned_at` is seconds since the epoch: the event's
     age counts from it. The retry policy and the dead-letter queue are copied, so that a change of
-    the rule leaves what is under way alone.
+    the rule leaves what is under way alone. `trace_header` goes to the target, or with the dead
+    letter, beside the payload.
     """
 
     delivery_id: str
@@ -30,6 +31,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     attempt_count: int = 0
     retry_policy: RetryPolicy = RetryPolicy()
     dead_letter_arn: str | None = None
+    trace_header: str | None = None
 
 
 class Verdict(StrEnum):

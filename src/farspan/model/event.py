@@ -44,6 +44,8 @@ class EventBatch:
     """The events that one call put on one bus: the unit of the log.
 
     `event_bus` is the log's key, `<account>/<name>`. `events` are whole envelopes as JSON.
+    `trace_headers` are theirs in order, None for an event without one; nothing at all where no
+    event of the batch has one. A trace is for targets, and never part of an event.
     `accepted_at` is seconds since the epoch. A batch sent through a global endpoint belongs to a
     `stream` (the EndpointId); `origin` is the Region that accepted it from a client. `sequence`
     numbers the events of one origin in one stream densely from 1: the number of the batch's first
@@ -59,6 +61,7 @@ class EventBatch:
     stream: str | None = None
     sequence: int = 0
     position: int = 0
+    trace_headers: tuple[str | None, ...] = ()
 
 
 def with_resource(envelope: bytes, resource: str) -> bytes:

@@ -52,6 +52,7 @@ class ShippedBatch(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
     accepted_at: float
     events: tuple[bytes, ...]
+    trace_headers: tuple[str | None, ...] = ()
 
 
 class StreamReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +89,7 @@ def ship(log: str, batches: Sequence[EventBatch], *, start: int, end: int) -> St
                 sequence=batch.sequence,
                 accepted_at=batch.accepted_at,
                 events=batch.events,
+                trace_headers=batch.trace_headers,
             )
             for batch in batches
         ),
@@ -147,6 +149,7 @@ def plan_replicas(
             accepted_at=batch.accepted_at,
             origin=origin,
             stream=endpoint.endpoint_id,
+            trace_headers=batch.trace_headers,
         )
         changes.append(Append(replace(replica, sequence=batch.sequence)))
         cursor = last

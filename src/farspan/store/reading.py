@@ -12,7 +12,9 @@ from farspan.model.event import CallId, EventBatch
 from farspan.store.base import READ_BYTES_MAX
 from farspan.store.schema import BUS_SHIFT, POSITION_MASK, Sql
 
+_encode = msgspec.msgpack.Encoder().encode
 _decode_events = msgspec.msgpack.Decoder(tuple[bytes, ...]).decode
+_decode_traced_events = msgspec.msgpack.Decoder(tuple[tuple[bytes, str | None], ...]).decode
 
 
 def bus_number(connection: apsw.Connection, name: str) -> int | None:
@@ -45,6 +47,22 @@ def last_sequence(batch: EventBatch) -> int:
     return batch.sequence + len(batch.events) - 1
 
 
+def write_events(batch: EventBatch) -> bytes:
+    """Return a batch's events as the log has them: with their trace headers where one has one."""
+    if not batch.trace_headers:
+        return _encode(batch.events)
+    return _encode(tuple(zip(batch.events, batch.trace_headers, strict=True)))
+
+
+def read_events(body: bytes) -> tuple[tuple[bytes, ...], tuple[str | None, ...]]:
+    """Return a batch's events and their trace headers, as `EventBatch` has them."""
+    try:
+        return _decode_events(body), ()
+    except msgspec.ValidationError:
+        events, trace_headers = zip(*_decode_traced_events(body), strict=True)
+        return events, trace_headers
+
+
 def take(
     rows: Iterable[tuple[object, ...]],
     event_bus: str | dict[int, str],
@@ -57,15 +75,17 @@ def take(
     for key, call, accepted_at, origin, stream, sequence, body in rows:
         key = cast("int", key)
         bus = event_bus if isinstance(event_bus, str) else event_bus[key >> BUS_SHIFT]
+        events, trace_headers = read_events(cast("bytes", body))
         batch = EventBatch(
             event_bus=bus,
             call=CallId(cast("bytes", call)),
-            events=_decode_events(cast("bytes", body)),
+            events=events,
             accepted_at=cast("float", accepted_at),
             origin=cast("str", origin),
             stream=cast("str | None", stream),
             sequence=cast("int", sequence),
             position=key & POSITION_MASK,
+            trace_headers=trace_headers,
         )
         if not wanted(batch):
             continue

@@ -8,7 +8,9 @@ reading on from a cursor is a range scan: 2^40 events for each of 2^23 buses.
 from __future__ import annotations
 
 APPLICATION_ID = 0x46525350  # "FRSP"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""1 had no trace headers in a batch's body. Its files are read as they are, and then are of 2."""
+
 BUS_SHIFT = 40
 POSITION_MASK = (1 << BUS_SHIFT) - 1
 
@@ -26,7 +28,7 @@ CREATE TABLE log (
     origin      TEXT NOT NULL,            -- the Region that accepted it from a client
     stream      TEXT,                     -- the EndpointId it came through
     sequence    INTEGER NOT NULL,         -- of its first event, dense in (stream, origin)
-    body        BLOB NOT NULL             -- msgpack array of envelopes
+    body        BLOB NOT NULL             -- msgpack array of envelopes (see reading.write_events)
 );
 CREATE UNIQUE INDEX log_call ON log (call, key >> 40);
 CREATE INDEX log_stream ON log (stream, origin, sequence) WHERE stream IS NOT NULL;

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 import apsw
-import msgspec
 
 from farspan.model.event import EventBatch
 from farspan.store import reading
@@ -66,9 +65,6 @@ GROUP_CHANGE_COUNT_MAX = 4_000
 does not wait for the last (measured: about 10 microseconds a change)."""
 
 READER_COUNT = 2
-
-_encode_events = msgspec.msgpack.Encoder().encode
-_decode_events = msgspec.msgpack.Decoder(tuple[bytes, ...]).decode
 
 
 @dataclass(slots=True)
@@ -401,7 +397,7 @@ class _Writer:
                 batch.origin,
                 batch.stream,
                 sequence,
-                _encode_events(batch.events),
+                reading.write_events(batch),
             ),
         )
         if not self._connection.changes():
@@ -529,7 +525,7 @@ def _lock(lock_file: int, path: Path) -> None:
 
 
 def _connect(path: Path) -> apsw.Connection:
-    """Open the writing connection and bring an empty file to the present format."""
+    """Open the writing connection and bring an empty or older file to the present format."""
     connection = apsw.Connection(str(path))
     connection.set_busy_timeout(5_000)
     version = connection.pragma("user_version")
@@ -551,9 +547,10 @@ def _connect(path: Path) -> apsw.Connection:
     connection.pragma("synchronous", "FULL")
     connection.pragma("wal_autocheckpoint", 2_000)
     connection.pragma("cache_size", -16_384)
-    if not version:
-        with connection:
+    with connection:
+        if not version:
             connection.execute(SCHEMA)
             connection.pragma("application_id", APPLICATION_ID)
+        if version != FORMAT_VERSION:
             connection.pragma("user_version", FORMAT_VERSION)
     return connection

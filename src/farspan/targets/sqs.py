@@ -29,6 +29,7 @@ BATCH_COUNT_MAX: Final = 100
 
 KEY_BYTES: Final = 16
 SENDER_ID: Final = "events.amazonaws.com"
+TRACE_ATTRIBUTE: Final = "AWSTraceHeader"
 
 QueueLookup = Callable[[str, str], Queue | None]
 """Returns this Region's queue of an account and a name, or None."""
@@ -51,6 +52,7 @@ class _Letter:
     queue_arn: str
     key: bytes
     payload: bytes
+    trace_header: str | None
     attributes: dict[str, MessageAttribute]
 
 
@@ -117,6 +119,9 @@ class _Mailing:
             sender_id=SENDER_ID,
             sent_at=self._now(),
             attributes=letter.attributes,
+            system_attributes=(
+                {} if letter.trace_header is None else {TRACE_ATTRIBUTE: letter.trace_header}
+            ),
         )
 
     async def _put(self, queue: Queue, messages: Sequence[tuple[bytes, Message]]) -> Outcome:
@@ -141,7 +146,13 @@ class QueueTarget:
         """See `base.TargetSender.send`."""
         return await self._mailing.mail(
             [
-                _Letter(delivery.target_arn, _key_of(delivery.delivery_id), delivery.payload, {})
+                _Letter(
+                    delivery.target_arn,
+                    _key_of(delivery.delivery_id),
+                    delivery.payload,
+                    delivery.trace_header,
+                    {},
+                )
                 for delivery in deliveries
             ]
         )
@@ -162,6 +173,7 @@ class DeadLetterTarget:
                     # Another key than the delivery's: its target may be the same queue.
                     _key_of(f"dead-letter:{letter.delivery.delivery_id}"),
                     letter.delivery.payload,
+                    letter.delivery.trace_header,
                     dead_letter_attributes(letter),
                 )
                 for letter in dead_letters

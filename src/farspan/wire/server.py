@@ -50,6 +50,7 @@ from farspan.wire.validate import check
 REGION_HEADER = "x-farspan-region"
 """Which Region served a request: for people and drills, no SDK reads it."""
 
+TRACE_HEADER = "x-amzn-trace-id"
 AMZ_JSON = ("Content-Type", "application/x-amz-json-1.1")
 PASS_ON_SECONDS_MAX = 30.0
 """How long another Region may take to answer: longer than the longest long poll, 20 seconds."""
@@ -162,6 +163,7 @@ class Server:
                 condition_keys=lambda: caller_keys(
                     caller, region=own.region, now=own.plane.clock.now()
                 ),
+                trace_header=request.headers.get(TRACE_HEADER),
             )
         )
         headers = (

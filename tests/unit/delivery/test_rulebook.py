@@ -125,6 +125,7 @@ def test_a_delivery_has_what_its_target_says() -> None:
         "attempt_count": 0,
         "retry_policy": RetryPolicy(),
         "dead_letter_arn": None,
+        "trace_header": None,
     }
     assert (given.payload, given.retry_policy, given.dead_letter_arn) == ("é".encode(), policy, "q")
 

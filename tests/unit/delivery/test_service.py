@@ -203,11 +203,12 @@ class World:
         self.targets[name] = RecordingTarget(*outcomes, batch_count_max=batch_count_max)
         return self.targets[name]
 
-    async def put(self, *numbers: int) -> None:
+    async def put(self, *numbers: int, trace_headers: tuple[str | None, ...] = ()) -> None:
         """Put an event for each number in one call."""
-        await self.put_details(*(f'{{"n":{n}}}' for n in numbers))
+        details = [f'{{"n":{n}}}' for n in numbers]
+        await self.put_details(*details, trace_headers=trace_headers)
 
-    async def put_details(self, *details: str) -> None:
+    async def put_details(self, *details: str, trace_headers: tuple[str | None, ...] = ()) -> None:
         """Put an event for each detail in one call."""
         call = CallId(next(self.calls).to_bytes(14, "big"))
         acceptance = accept_entries(
@@ -228,6 +229,7 @@ class World:
                         events=events,
                         accepted_at=self.clock.now(),
                         origin="us-east-1",
+                        trace_headers=trace_headers,
                     )
                 )
             ]
@@ -892,3 +894,18 @@ def test_an_item_ends_once() -> None:
     one.end()
 
     assert (told, one.ended) == ([1], True)
+
+
+# --- traces ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("read_before", [0, 1, 2])
+async def test_each_delivery_has_its_events_trace(world: World, read_before: int) -> None:
+    """Also where the reader begins in the middle of a batch."""
+    received = world.add("t")
+    await world.put(1, 2, 3, trace_headers=("Root=1", None, "Root=3"))
+    await world.store.commit([MoveCursor(delivery_cursor(BUS), read_before)])
+    await world.start(rule(target("t")))
+    await spill()
+
+    assert ["Root=1", None, "Root=3"][read_before:] == [d.trace_header for d in received.attempts]

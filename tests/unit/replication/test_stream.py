@@ -153,6 +153,17 @@ def test_a_replica_keeps_what_it_was() -> None:
     assert replica.position == 0
 
 
+def test_a_replica_keeps_its_trace() -> None:
+    """What is shipped and taken over has the trace headers of the origin's batch."""
+    headers = ("Root=1", None)
+    batch = msgspec.structs.replace(shipped("a", 1, event_count=2), trace_headers=headers)
+    (append, _), _ = plan_replicas(ENDPOINT, EAST, LOG, 0, [batch])
+    assert isinstance(append, Append)
+    (again,) = ship(LOG, [append.batch], start=1, end=2).batches
+
+    assert (headers, headers) == (append.batch.trace_headers, again.trace_headers)
+
+
 def test_a_replica_lands_on_the_bus_that_has_it_at_its_origin() -> None:
     """An endpoint's bus may have changed since the event was accepted."""
     batch = msgspec.structs.replace(shipped("a", 1), event_bus=f"{ENDPOINT.account}/former")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import signal
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import apsw
@@ -171,10 +173,28 @@ async def test_a_newer_format_is_refused_untouched(path: Path) -> None:
     await reopen(path).close()
     before = write_database(path, f"PRAGMA user_version = {FORMAT_VERSION + 1}")
 
-    with pytest.raises(StoreUnusable, match=r"has format 2; .*Install the newer Farspan"):
+    with pytest.raises(StoreUnusable, match=r"has format 3; .*Install the newer Farspan"):
         reopen(path)
 
     assert content_of(path) == before
+
+
+async def test_a_file_of_the_first_format_goes_on(path: Path) -> None:
+    """Its events are there, new ones may have trace headers, and no older Farspan reads them."""
+    store = reopen(path)
+    await store.commit([append(1)])
+    await store.close()
+    write_database(path, "PRAGMA user_version = 1")
+    store = reopen(path)
+    traced = replace(append(2).batch, trace_headers=("Root=1",))
+    await store.commit([Append(traced)])
+    batches = await store.read_log(BUS, 0, 10)
+    await store.close()
+
+    assert [(), ("Root=1",)] == [batch.trace_headers for batch in batches]
+    assert [append(1).batch.events, traced.events] == [batch.events for batch in batches]
+    with contextlib.closing(apsw.Connection(str(path))) as connection:
+        assert FORMAT_VERSION == connection.pragma("user_version")
 
 
 @pytest.mark.parametrize(

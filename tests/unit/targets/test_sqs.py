@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from farspan.model.delivery import DELIVERED, Delivery, Verdict
@@ -98,6 +99,20 @@ async def test_the_payload_is_the_body(target: QueueTarget, queues: RecordingQue
 
     assert outcomes == [DELIVERED]
     assert (message.body, message.attributes, message.sent_at) == ('{"a":"ü"}', {}, 5.0)
+
+
+async def test_a_trace_goes_beside_the_body(
+    target: QueueTarget, dead_letters: DeadLetterTarget, queues: RecordingQueues
+) -> None:
+    """As the system attribute AWSTraceHeader, with a dead letter as well."""
+    traced = msgspec.structs.replace(delivery(dead_letter_arn=OTHERS.arn), trace_header="Root=1")
+    letter = DeadLetter(delivery=traced, error_code="NO_RESOURCE", error_message="Not there.")
+    await target.send([traced])
+    await dead_letters.send([letter])
+
+    assert [{"AWSTraceHeader": "Root=1"}] * 2 == [
+        message.system_attributes for message in queues.messages.values()
+    ]
 
 
 async def test_a_repeated_delivery_puts_one_message(

@@ -127,3 +127,49 @@ def test_a_token_that_anyone_wrote(token: str) -> None:
         refused = True
 
     assert refused
+
+
+SIGNED = session_request()
+EDITS = st.tuples(
+    st.sampled_from(["authorization", "x-amz-date", "x-amz-security-token"]),
+    st.floats(0, 1, exclude_max=True),
+    st.integers(0, 3),
+    st.text(max_size=3),
+)
+
+
+@given(st.lists(EDITS, min_size=1, max_size=3))
+def test_a_signature_that_somebody_edited(edits: list[tuple[str, float, int, str]]) -> None:
+    """A few characters cut out, put in or changed: refused, or it still says the same."""
+    headers = dict(SIGNED.headers)
+    for name, place, size, new in edits:
+        start = int(place * (len(headers[name]) + 1))
+        headers[name] = headers[name][:start] + new + headers[name][start + size :]
+    request = Request(method="POST", path="/", headers=headers, body=SIGNED.body)
+    status = 200
+    try:
+        ON.caller(request, service="events", region="us-east-1")
+    except AwsError as error:
+        status = error.status
+
+    assert status < 500
+    if status == 200:
+        meant = [{k: v.replace(" ", "") for k, v in h.items()} for h in (headers, SIGNED.headers)]
+        assert meant[0] == meant[1]
+
+
+@given(st.lists(st.sampled_from(["authorization", "x-amz-date", "host"]), unique=True), ANY)
+def test_headers_that_are_missing_or_empty(names: list[str], text: str) -> None:
+    """Each alone and together, taken away or replaced: never anything but an `AwsError`."""
+    outcomes = []
+    for changed in (
+        {name: value for name, value in SIGNED.headers.items() if name not in names},
+        SIGNED.headers | dict.fromkeys(names, text),
+    ):
+        request = Request(method="POST", path="/", headers=changed, body=SIGNED.body)
+        try:
+            outcomes.append(ON.caller(request, service="events", region="us-east-1"))
+        except AwsError:
+            outcomes.append(None)
+
+    assert bool(names) == (outcomes == [None, None])

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from farspan.errors import AwsError, SerializationException, ValidationException
-from farspan.ingest.entries import Entry, PutEventsRequest
+from farspan.ingest.entries import Entry, PutEventsRequest, entries_of
 from farspan.wire import put_events, spec
 from farspan.wire.json_codec import decode_input
 from farspan.wire.put_events import decode_put_events, endpoint_id_in
@@ -56,8 +58,8 @@ def test_a_null_is_nothing() -> None:
     )
 
 
-def outcome(decode: Callable[[bytes], int], sent: bytes) -> object:
-    """Return how many entries there are, or the error's code and message."""
+def outcome(decode: Callable[[bytes], object], sent: bytes) -> object:
+    """Return what the decode returns, or the error's code and message."""
     try:
         return decode(sent)
     except AwsError as error:
@@ -93,6 +95,24 @@ VARIANTS = {
     "resource-2048": body(ENTRY | {"Resources": ["r" * 2_048]}),
     "resource-2049": body(ENTRY | {"Resources": ["r" * 2_049]}),
     "time-a-text": body(ENTRY | {"Time": "2026-11-23T12:00:00Z"}),
+    "time-a-number-in-a-text": body(ENTRY | {"Time": "1.5"}),
+    "time-true": body(ENTRY | {"Time": True}),
+    "time-negative": body(ENTRY | {"Time": -1.5}),
+    "time-year-0": body(ENTRY | {"Time": -62_135_596_801}),
+    "time-year-10000": body(ENTRY | {"Time": 253_402_300_800}),
+    "time-1e300": body(ENTRY | {"Time": 1e300}),
+    "time-1e400": b'{"Entries":[{"Time":1e400}]}',
+    "time-nan": body(ENTRY | {"Time": float("nan")}),
+    "time-infinity": body(ENTRY | {"Time": float("-inf")}),
+    "time-30-digits": body(ENTRY | {"Time": 10**30}),
+    "source-twice": b'{"Entries":[{"Source":1,"Source":"s"}]}',
+    "entries-twice": b'{"Entries":1,"Entries":[{"Source":"s"}]}',
+    "unknown-with-a-lone-surrogate": b'{"Entries":[{"New":"\\ud800"}]}',
+    "unknown-with-no-utf-8": b'{"Entries":[{"New":"\xff"}]}',
+    "unknown-with-an-endless-number": b'{"Entries":[{}],"New":1e999}',
+    "unknown-and-deep": b'{"Entries":[{}],"New":' + b"[" * 2_000 + b"]" * 2_000 + b"}",
+    "no-utf-8": b'{"Entries":[{"Source":"\xff"}]}',
+    "byte-order-mark": b"\xef\xbb\xbf" + body(ENTRY),
     "endpoint": body(ENTRY, EndpointId="abcde.veo"),
     "endpoint-empty": body(ENTRY, EndpointId=""),
     "endpoint-no-dot": body(ENTRY, EndpointId="abcde"),
@@ -119,6 +139,74 @@ def test_it_agrees_with_the_general_decode(sent: bytes) -> None:
     assert expected == found
 
 
+# --- whatever the body ---------------------------------------------------------------------------
+
+
+def spelled(text: str) -> st.SearchStrategy[str]:
+    """Return a JSON string of the text, some of its letters as escapes."""
+    return st.lists(st.booleans(), min_size=len(text), max_size=len(text)).map(
+        lambda escaped: (
+            '"'
+            + "".join(
+                f"\\u{ord(letter):04x}" if escapes else letter
+                for letter, escapes in zip(text, escaped, strict=True)
+            )
+            + '"'
+        )
+    )
+
+
+LITERALS = st.one_of(
+    st.sampled_from(["null", "true", "1", "-1.5", "1e300", "1e999", "NaN", "[]", "{}", "[[1]]"]),
+    st.sampled_from(['"a.b"', '"ab"', '""', '"\\ud800"', '"2026-11-23T12:00:00Z"', '"{}"']),
+    st.integers(-(10**30), 10**30).map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.text(max_size=8).map(json.dumps),
+    st.sampled_from([500, 501, 2_048, 2_049]).map(lambda count: json.dumps("x" * count)),
+)
+
+
+def objects(names: list[str], values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Return JSON objects whose members may be unknown, or come twice."""
+    name = st.sampled_from([*names, "New"]).flatmap(spelled)
+    member = st.builds("{}:{}".format, name, values)
+    return st.lists(member, max_size=5).map(lambda members: f"{{{','.join(members)}}}")
+
+
+def arrays(items: st.SearchStrategy[str], size: int) -> st.SearchStrategy[str]:
+    """Return JSON arrays."""
+    return st.lists(items, max_size=size).map(lambda found: f"[{','.join(found)}]")
+
+
+ENTRIES = objects(
+    ["Source", "DetailType", "Detail", "Time", "Resources", "EventBusName", "TraceHeader"],
+    st.one_of(LITERALS, arrays(LITERALS, 3)),
+)
+BODIES = objects(["EndpointId", "Entries"], st.one_of(LITERALS, arrays(ENTRIES, 11))).map(
+    lambda text: text.encode("utf-8", "surrogatepass")
+)
+
+
+@given(st.one_of(BODIES, st.tuples(BODIES, st.binary(max_size=3)).map(b"".join)))
+def test_the_two_decodes_never_differ(sent: bytes) -> None:
+    """One verdict, in the same words, on any body; and it goes where the decode says."""
+
+    def generally(sent: bytes) -> tuple[list[Entry], str | None]:
+        operation = spec.service("events").operations["PutEvents"]
+        params = decode_input(operation, sent)
+        check(operation, params)
+        return entries_of(params["Entries"]), params.get("EndpointId")
+
+    def fast(sent: bytes) -> tuple[list[Entry], str | None]:
+        request = decode_put_events(sent)
+        return request.entries, request.endpoint_id
+
+    expected, found = outcome(generally, sent), outcome(fast, sent)
+    assert expected == found
+    if isinstance(found, tuple) and isinstance(found[0], list):
+        assert found[1] == endpoint_id_in(sent)
+
+
 def test_deep_nesting_is_no_crash() -> None:
     """A body nested without end is refused like any other."""
     with pytest.raises((SerializationException, ValidationException)):
@@ -132,6 +220,11 @@ def test_deep_nesting_is_no_crash() -> None:
         (b'{"Entries":[],"EndpointId":"a.b"}', "a.b"),
         (b'{"Entries":[],"EndpointId":null}', None),
         (b'{"Entries":[],"EndpointId":1}', None),
+        (b'{"Entries":[],"\\u0045ndpoint\\u0049d":"a.b"}', "a.b"),
+        (b'{"EndpointId":"a.b","Entries":[],"\\u0045ndpointId":"c.d"}', "c.d"),
+        (b'{"EndpointId":"a.b","EndpointId":null,"Entries":[]}', None),
+        (b'{"EndpointId":1,"EndpointId":"a.b","Entries":[]}', "a.b"),
+        (b'{"Entries":[{"Detail":"\\u0000"}]}', None),
         (b'{"Entries":[{"EndpointId":"a.b"}]}', None),
         (b'{"Entries":["\\"EndpointId\\":\\"a.b\\""]}', None),
         (b'{"EndpointId":"a.b"', None),
@@ -144,6 +237,11 @@ def test_deep_nesting_is_no_crash() -> None:
         "last",
         "null",
         "number",
+        "in-escapes",
+        "twice",
+        "taken-back",
+        "twice-the-first-a-number",
+        "an-escape-elsewhere",
         "inside-an-entry",
         "inside-a-text",
         "cut-off",
@@ -155,6 +253,17 @@ def test_deep_nesting_is_no_crash() -> None:
 def test_where_a_request_is_to_go(sent: bytes, endpoint_id: str | None) -> None:
     """The id is read at the top level alone, and never raises."""
     assert endpoint_id == endpoint_id_in(sent)
+
+
+@pytest.mark.parametrize("depth", range(900, 1_100, 10))
+@pytest.mark.parametrize("first", ["", '"EndpointId":1,'], ids=["once", "twice"])
+def test_the_address_of_a_deep_body(depth: int, first: str) -> None:
+    """It is found where the body can be read at all."""
+    nested = "[" * depth + "]" * depth
+    sent = f'{{{first}"New":{nested},"EndpointId":"a.b","Entries":[{{}}]}}'.encode()
+    found = outcome(lambda sent: decode_put_events(sent).endpoint_id, sent)
+
+    assert found == endpoint_id_in(sent) or isinstance(found, tuple)
 
 
 def test_the_fast_path_knows_the_models_figures() -> None:
