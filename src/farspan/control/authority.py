@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from farspan.model.endpoint import Endpoint
 
 ANY: Final = "*"
+READ_EVENTS: Final = "events:ReadEvents"
 EVENTS_PRINCIPAL: Final = "events.amazonaws.com"
 
 OPEN_TO_ALL: Final = frozenset(
@@ -109,6 +110,17 @@ def authorize_put(
         given = {key: text for key, text in members.items() if text is not None}
         invoked = {"events:eventBusInvocation": "false"}
         _demand(caller, "events:PutEvents", bus_arn, {**context, **invoked, **given})
+
+
+def authorize_read_events(plane: ControlPlane, caller: Caller, event_bus: str) -> None:
+    """Return if the caller's policies let it read the events of a bus, an ARN.
+
+    AWS has no such call: the action is `events:ReadEvents`, which `events:*` covers and
+    `events:Describe*` does not. Raises AccessDeniedException.
+    """
+    if caller.grants is not None:
+        context = context_of(caller, region=plane.region, now=plane.clock.now())
+        _demand(caller, READ_EVENTS, event_bus, context)
 
 
 def entry_bus_arn(account: str, region: str, given: str | None) -> str:
