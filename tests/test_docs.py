@@ -10,6 +10,7 @@ import click
 import pytest
 
 from farspan.cli import main
+from farspan.pattern import compile_pattern
 
 ROOT = Path(__file__).parent.parent
 TEST_NAMES = re.compile(r"def (test_\w+)")
@@ -79,3 +80,40 @@ def test_every_command_is_in_the_readme() -> None:
     assert isinstance(main, click.Group)
 
     assert [name for name in main.commands if f"farspan {name}" not in text] == []
+
+
+PATTERNS_PAGE = (ROOT / "docs" / "patterns.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("alternative", "matching", "other"),
+    re.findall(
+        r"^\|[^|`]*(?:`[^`]*`[^|`]*)*\| `(.+)` \| `(.+)` \| `(.+)` \|$", PATTERNS_PAGE, re.MULTILINE
+    ),
+)
+def test_the_examples_of_patterns_are_true(alternative: str, matching: str, other: str) -> None:
+    """Each row of the page on patterns matches and does not match what it says."""
+    pattern = compile_pattern(f'{{"v": [{alternative}]}}')
+
+    assert pattern.matches(f'{{"v": {matching}}}'.encode())
+    assert not pattern.matches(f'{{"v": {other}}}'.encode())
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.+?)```", PATTERNS_PAGE, re.DOTALL))
+def test_the_programs_on_patterns_run(block: str) -> None:
+    """Each piece of Python on the page runs, and its tests pass."""
+    names: dict[str, object] = {}
+    exec(block, names)
+    tests = [value for name, value in names.items() if name.startswith("test_")]
+
+    assert "explain" in names
+    assert [None for _ in tests] == [test() for test in tests if callable(test)]
+
+
+def test_every_hint_is_on_the_page_on_patterns() -> None:
+    """Each code of a hint stands on the page."""
+    sources = "\n".join(p.read_text() for p in (ROOT / "src/farspan/pattern").glob("*.py"))
+    codes = set(re.findall(r'Hint\(\s*"([a-z-]+)"', sources))
+
+    assert codes
+    assert {code for code in codes if f"`{code}`" not in PATTERNS_PAGE} == set()

@@ -19,6 +19,7 @@ from farspan.model.archive import Archive, Replay
 from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
 from farspan.model.connection import Connection
 from farspan.model.endpoint import Endpoint
+from farspan.model.event import EventBatch
 from farspan.model.event_source import EventSource
 from farspan.model.health_check import HealthCheck
 from farspan.model.queue import Queue
@@ -273,6 +274,10 @@ class Resources:
     async def log_end(self, event_bus: str) -> int:
         """Return the position of the last event in a bus's log."""
         return await self._store.log_end(event_bus)
+
+    async def read_log(self, event_bus: str, after: int, limit: int) -> list[EventBatch]:
+        """Return the batches of a bus's log that the store returns for its `read_log`."""
+        return await self._store.read_log(event_bus, after, limit)
 
     def queue(self, account: str, name: str) -> Queue | None:
         """Return a queue, or None."""

@@ -1,6 +1,7 @@
 """The command line: starts nodes, and is a client of the public API like any other.
 
-Exit codes: 0 done; 1 it failed, or an assertion did; 2 the words are off; 130 interrupted.
+Exit codes: 0 done, or it matches; 1 it failed, or does not match; 2 the words are off; 3 the
+deployment does not answer; 4 it refused; 130 interrupted.
 Each command imports what it needs when it runs, so that `farspan --help` is quick.
 """
 
@@ -104,6 +105,50 @@ def demo(regions: str, rate: float, seconds: float, json_file: Path | None) -> N
     raise SystemExit(
         run_demo(regions=_region_names(regions), rate=rate, seconds=seconds, json_file=json_file)
     )
+
+
+@main.command()
+@click.option("--pattern", required=True, metavar="F", help="The pattern: a file, - or JSON.")
+@click.option("--event", required=True, metavar="F", help="The event: a file, - or JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the explanation as data.")
+def explain(pattern: str, event: str, *, as_json: bool) -> None:
+    """Say why an event matches a pattern or not: exit code 0, 1, or 2 for a bad pattern."""
+    from farspan.cli.explain import run_explain
+
+    raise SystemExit(run_explain(pattern, event, as_json=as_json))
+
+
+@main.command("why-not")
+@click.argument("rule")
+@click.option("--bus", default="default", show_default=True, help="The rule's event bus.")
+@click.option("--event", metavar="F", help="The event: a file, - or JSON.")
+@click.option(
+    "--last",
+    type=click.IntRange(1, 100),
+    help="Ask about the bus's last N events.  [default: 10, unless --event is given]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the explanations as data.")
+@click.option("--endpoint-url", help="The deployment.  [default: AWS_ENDPOINT_URL, or --data's]")
+@click.option("--region", help="The Region.  [default: AWS_REGION, or --data's first]")
+@data_option
+def why_not(
+    rule: str,
+    bus: str,
+    event: str | None,
+    last: int | None,
+    *,
+    as_json: bool,
+    endpoint_url: str | None,
+    region: str | None,
+    data: Path,
+) -> None:
+    """Say why RULE does not match an event, or the last events of its bus."""
+    from farspan.cli.remote import open_remote
+    from farspan.cli.why_not import Question, run_why_not
+
+    remote = open_remote(data, url=endpoint_url, region=region)
+    question = Question(rule=rule, bus=bus, event=event, last=last)
+    raise SystemExit(run_why_not(remote, question, as_json=as_json))
 
 
 def _region_names(text: str) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from farspan.model.endpoint import Endpoint
 
 ANY: Final = "*"
+READ_EVENTS: Final = "events:ReadEvents"
 EVENTS_PRINCIPAL: Final = "events.amazonaws.com"
 
 OPEN_TO_ALL: Final = frozenset(
@@ -141,6 +142,17 @@ def authorize_put(
         bus_arn = entry_bus_arn(caller.account, plane.region, named)
         given = {**keys, **condition_keys_of(entry)}
         _demand(caller, "events:PutEvents", bus_arn, given, _own_policy(plane, caller, bus_arn))
+
+
+def authorize_read_events(plane: ControlPlane, caller: Caller, event_bus: str) -> None:
+    """Return if the caller's policies let it read the events of a bus, an ARN.
+
+    AWS has no such call: the action is `events:ReadEvents`, which `events:*` covers and
+    `events:Describe*` does not. Raises AccessDeniedException.
+    """
+    if caller.grants is not None:
+        keys = caller_keys(caller, region=plane.region, now=plane.clock.now())
+        _demand(caller, READ_EVENTS, event_bus, keys, _own_policy(plane, caller, event_bus))
 
 
 def _demand(

@@ -7,7 +7,7 @@ here may look at an event.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from farspan.pattern.conditions import Condition, wildcards_of
@@ -27,10 +27,14 @@ _TOO_COMPLEX: Final = (
 
 @dataclass(frozen=True, slots=True)
 class FieldClause:
-    """What a pattern asks of the field at `path`, its steps joined by dots."""
+    """What a pattern asks of the field at `path`, its steps joined by dots.
+
+    `span` is where in the pattern's text the array stands that says so.
+    """
 
     path: str
     condition: Condition
+    span: tuple[int, int] = field(default=(0, 0), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,9 @@ class _Parser:
             path = ".".join(steps)
             if path.count(".") >= NESTING_LEVELS_MAX:
                 raise self._scanner.refusal(TOO_DEEP)
-            return (FieldClause(path, self._read_condition()),)
+            start = self._scanner.position - 1
+            condition = self._read_condition()
+            return (FieldClause(path, condition, (start, self._scanner.position)),)
         raise self._scanner.refusal(f'"{steps[-1]}" must be an object or an array')
 
     def _read_condition(self) -> Condition:

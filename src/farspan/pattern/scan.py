@@ -106,6 +106,11 @@ class Scanner:
         self._head = _Head(Token.END, "")
         self._pending: _Head | None = None  # the value whose head a field name has consumed
 
+    @property
+    def position(self) -> int:
+        """How much of the text has been consumed."""
+        return self._position
+
     def location(self) -> str:
         """Return the current place as the line that AWS appends to a reason."""
         return f"\n at {self._source(self._position)}"

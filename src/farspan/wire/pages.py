@@ -36,6 +36,9 @@ RESET_PATH: Final = "/-/reset"
 RESET_ALIAS_PATH: Final = "/moto-api/reset"
 """What test suites of another local AWS tool call between tests."""
 
+EVENTS_PATH: Final = "/-/events"
+"""The last events of a caller's bus: of one Region, so that the server itself answers."""
+
 HEALTH_ALIAS_PATH: Final = "/_localstack/health"
 INIT_ALIAS_PATH: Final = "/_localstack/init"
 """What test suites of another local AWS tool ask until it is ready."""

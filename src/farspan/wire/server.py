@@ -12,9 +12,13 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from urllib.parse import parse_qs
+
+import msgspec
 
 from farspan.control.authority import authorize, authorize_put
 from farspan.control.condition_keys import caller_keys
+from farspan.control.event_log import last_events
 from farspan.control.plane import perform
 from farspan.control.registry import OPERATIONS
 from farspan.endpoints.service import RegionUnreachable
@@ -41,7 +45,7 @@ from farspan.wire.forward import (
     check_mark,
 )
 from farspan.wire.http import Request, Response
-from farspan.wire.pages import Pages
+from farspan.wire.pages import EVENTS_PATH, JSON, Pages
 from farspan.wire.protocols import Call
 from farspan.wire.put_events import TARGET, decode_put_events, endpoint_id_in
 from farspan.wire.services import NodeServices
@@ -78,6 +82,8 @@ class Server:
             page = await self._pages.page(request)
             if page is not None:
                 return page
+            if request.path == EVENTS_PATH:
+                return await self._last_events(request)
             if request.headers.get("x-amz-target") == TARGET:
                 call = protocols.identify(request)
                 return await self._put_events(request)
@@ -172,6 +178,28 @@ class Server:
             (REGION_HEADER, own.region),
         )
         return Response(headers=headers, body=body)
+
+    # --- the last events of a bus ---------------------------------------------------------
+
+    async def _last_events(self, request: Request) -> Response:
+        """Answer `GET /-/events?bus=NAME&last=N` for the Region of the signature."""
+        region = self._regional(request)
+        if self._own is None or region != self._own.region:
+            return await self._pass_on(request, region)
+        caller = self._services.access.caller(request, service="events", region=region)
+        if request.method != "GET":
+            raise ValidationException(f"{EVENTS_PATH} takes GET.")
+        asked = parse_qs(request.query, keep_blank_values=True)
+        try:
+            found = await last_events(
+                self._own.plane, caller, *(asked.get(name, [None])[0] for name in ("bus", "last"))
+            )
+        except StoreError as error:
+            raise ServiceUnavailableException(
+                f"Region {region} cannot read its log now: {error}"
+            ) from error
+        body = msgspec.json.encode(found) + b"\n"
+        return Response(headers=(JSON, (REGION_HEADER, region)), body=body)
 
     # --- every other operation ------------------------------------------------------------
 
