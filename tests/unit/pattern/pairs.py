@@ -236,9 +236,13 @@ class Source:
         return self.random.choice([text, text.upper(), text.lower(), text.swapcase()])
 
     def _starred(self, text: str) -> str:
-        start = self.random.randint(0, len(text))
-        end = self.random.randint(start, len(text))
-        parts = (text[:start][:3], text[end:][-3:])
+        start, end = self.random.randint(0, len(text)), self.random.randint(0, len(text))
+        if self.random.random() < 0.7:  # otherwise the ends may overlap: `xy*yx` and `xyx`
+            start, end = sorted((start, end))
+        parts = [text[:start][:3], text[end:][-3:]]
+        between = text[start:end][:2]
+        if between and self.random.random() < 0.3:
+            parts.insert(1, between)
         return "*".join(part.replace("\\", "\\\\").replace("*", "\\*") for part in parts)
 
     def _anything_but(self, aim: str) -> str:

@@ -54,6 +54,14 @@ def test_a_hostile_wildcard_is_linear() -> None:
     assert not glob.matches("a" * 200_000)
 
 
+@pytest.mark.parametrize("alternative", ['"10.0.0.1"', '{"cidr": "::/0"}'], ids=["address", "cidr"])
+def test_a_hostile_address_is_no_address(alternative: str) -> None:
+    """A long value that nearly spells an address is answered at once."""
+    compiled = compile_pattern(f'{{"a": [{alternative}]}}')
+
+    assert not compiled.matches(b'{"a": "' + b":" * 500_000 + b'x"}')
+
+
 def test_elements_of_a_large_array_are_joined_not_multiplied() -> None:
     """Two fields over twenty thousand elements take one pass, whether or not they agree."""
     rows = [{"x": 1, "y": 2, "z": number} for number in range(20_000)]
@@ -141,6 +149,7 @@ HOSTILE = {
     "exponents": filled('{"a":[', lambda n: f"1e-{n}99999", "]}"),
     "addresses": filled('{"a":[', lambda n: f'"::{n:x}"', "]}"),
     "colons": f'{{"a":["{":" * 4_080}"]}}',
+    "colons-and-more": f'{{"a":[{{"cidr":"{":" * 4_060}x/8"}}]}}',
     "blocks": filled('{"a":[', lambda n: f'{{"cidr":"::/{n % 100}"}}', "]}"),
     "escapes": '{"a":["' + r"\ud83d" * 680 + '"]}',
     "lines": "{" + "\r\n" * 2_040 + '"a":1}',
