@@ -1,7 +1,4 @@
-"""The event-pattern language as a program, read naively; the specification of the real one.
-
-It tries everything, takes a pattern for valid and shares nothing with `farspan.pattern`.
-"""
+"""The event-pattern language read naively, with nothing of `farspan.pattern`: its specification."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ SIGNS = {"=": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt
 
 
 def matches(pattern: str, event: str) -> bool:
-    """Tell whether `event` matches `pattern`: whether one of the pattern's rules is met."""
+    """Tell whether `event` meets one of the rules of `pattern`, which is taken for valid."""
     wanted = json.loads(pattern, parse_int=number, parse_float=number, object_pairs_hook=tuple)
     leaves = [*flatten((), json.loads(event, parse_int=number, parse_float=number), {})]
     return any(meets(sorted(rule.items()), leaves, {}) for rule in expand([{}], wanted, ()))
@@ -98,9 +95,8 @@ def form(name: str, operand: Any) -> str:
     if name == "wildcard":
         parts = re.findall(r"(\*)|\\?(.)", operand, re.DOTALL)
         body = "".join("(?s:.*)" if star else re.escape(other) for star, other in parts)
-    elif name == "equals-ignore-case":  # each character of the pattern or one of its other cases
-        cases = [{re.escape(c) for c in (one, one.upper(), one.lower())} for one in operand]
-        body = "".join(f"(?:{'|'.join(each)})" for each in cases)
+    elif name == "equals-ignore-case":  # each character, or another case of it
+        body = "".join(f"({'|'.join(map(re.escape, {c, c.upper(), c.lower()}))})" for c in operand)
     else:
         body = form(*operand[0])[3:-3] if isinstance(operand, tuple) else re.escape(operand)
     return ("" if name == "suffix" else r'\A"') + body + ("" if name == "prefix" else r'"\Z')
