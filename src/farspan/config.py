@@ -91,11 +91,13 @@ class QuotaConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """How many resources there may be, in one account and Region unless the name says otherwise.
 
     The defaults are EventBridge's. It names no figure for archives and partner event sources:
-    those are our choice. `replays` counts those under way.
+    those are our choice. `replays` counts those under way. Beyond 4,096 characters the API takes
+    no pattern, whatever `event_pattern_characters` says.
     """
 
     event_buses: int = 100
     rules_per_bus: int = 300
+    event_pattern_characters: int = 2_048
     targets_per_rule: int = 5
     endpoints: int = 100
     archives: int = 500

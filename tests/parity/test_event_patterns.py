@@ -47,6 +47,16 @@ def test_resources_and_version_are_optional(events: BaseClient) -> None:
     assert answer["Result"] is True
 
 
+@pytest.mark.parametrize("number", ["1e400", "9" * 400, "1e-400"], ids=["large", "long", "small"])
+def test_an_event_may_have_any_number(events: BaseClient, number: str) -> None:
+    """A number that no double holds does not make the event invalid, and equals itself."""
+    event = json.dumps({**EVENT, "detail": {"n": "number"}}).replace('"number"', number)
+    pattern = f'{{"detail": {{"n": [{number}]}}}}'
+    answer = events.test_event_pattern(EventPattern=pattern, Event=event)
+
+    assert answer["Result"] is True
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -81,25 +91,107 @@ def test_an_event_that_is_none(events: BaseClient, refusal: Refusal, event: str)
     )
 
 
-@pytest.mark.parametrize(
-    ("pattern", "reason"),
-    [
-        ("[]", "Filter is not an object"),
-        ('{"source":"shop"}', '"source" must be an object or an array'),
-        ('{"source":[]}', "Empty arrays are not allowed"),
-        ('{"source":[{"EXISTS":true}]}', "Unrecognized match type EXISTS"),
-        ('{"source":[{"prefix":1}]}', "prefix match pattern must be a string"),
-    ],
-    ids=["list", "no-array", "empty-array", "operator-in-capitals", "prefix-of-a-number"],
+RULE_TOO_COMPLEX = (
+    "Rule is too complex - try using fewer wildcard characters or fewer repeating character "
+    "sequences after a wildcard character"
 )
+#: Pattern, reason, and the column where the place has one.
+REFUSED = {
+    "list": ("[]", "Filter is not an object", 2),
+    "no-json": (
+        "this is not json",
+        "Unrecognized token 'this': was expecting "
+        "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')",
+        5,
+    ),
+    "no-array": ('{"source":"shop"}', '"source" must be an object or an array', 12),
+    "empty-array": ('{"source":[]}', "Empty arrays are not allowed", 13),
+    "empty-object": ("{}", "Empty objects are not allowed", 3),
+    "capitals": ('{"source":[{"EXISTS":true}]}', "Unrecognized match type EXISTS", 26),
+    "prefix": ('{"source":[{"prefix":1}]}', "prefix match pattern must be a string", 23),
+    "numeric": (
+        '{"detail":{"n":[{"numeric":[">",5,"<",5]}]}}',
+        "Bottom must be less than top",
+        41,
+    ),
+    "stars": (
+        '{"source":[{"wildcard":"a**"}]}',
+        "Consecutive wildcard characters at pos 2",
+        29,
+    ),
+    "one-alternative": (
+        '{"$or":[{"source":["a"]}]}',
+        "There must have at least 2 Objects in $or relationship.",
+        26,
+    ),
+    "cidr": ('{"source":[{"cidr":"10.0.0.0"}]}', "Malformed CIDR, one '/' required", None),
+    "complex": ('{"source":[{"wildcard":"*:*:*:*:*:event-bus/*"}]}', RULE_TOO_COMPLEX, None),
+    "combinations": (
+        json.dumps({name: {"$or": [{"a": [1]}, {"b": [1]}]} for name in "abcdefghij"}),
+        "Rule has over 1000 rule combinations",
+        None,
+    ),
+}
+
+
+def message_of(pattern: str, reason: str, column: int | None) -> str:
+    """Return the whole message of a refusal."""
+    place = f'\n at [Source: (String)"{pattern}"; line: 1, column: {column}]' if column else ""
+    return f"Event pattern is not valid. Reason: {reason}{place}"
+
+
+@pytest.mark.parametrize(("pattern", "reason", "column"), REFUSED.values(), ids=REFUSED)
 def test_an_invalid_pattern(
-    events: BaseClient, refusal: Refusal, pattern: str, reason: str
+    events: BaseClient, refusal: Refusal, pattern: str, reason: str, column: int | None
 ) -> None:
-    """The exception names the reason and the place in the pattern."""
-    code, message = refusal(
+    """The exception names the reason and, for most reasons, the place in the pattern."""
+    expected = ("InvalidEventPatternException", message_of(pattern, reason, column))
+
+    assert expected == refusal(
         events.test_event_pattern, EventPattern=pattern, Event=json.dumps(EVENT)
     )
 
+
+@pytest.mark.parametrize(("pattern", "reason", "column"), REFUSED.values(), ids=REFUSED)
+def test_rules_and_archives_refuse_the_same_patterns(
+    events: BaseClient, refusal: Refusal, name: str, pattern: str, reason: str, column: int | None
+) -> None:
+    """PutRule and CreateArchive answer as TestEventPattern does, and keep nothing."""
+    expected = ("InvalidEventPatternException", message_of(pattern, reason, column))
+    bus = events.describe_event_bus()["Arn"]
+
+    assert expected == refusal(events.put_rule, Name=name, EventPattern=pattern)
+    assert expected == refusal(
+        events.create_archive, ArchiveName=name, EventSourceArn=bus, EventPattern=pattern
+    )
+    assert [] == events.list_rules(NamePrefix=name)["Rules"]
+    assert [] == events.list_archives(NamePrefix=name)["Archives"]
+
+
+def test_an_invalid_pattern_comes_before_an_invalid_event(
+    events: BaseClient, refusal: Refusal
+) -> None:
+    """Where both are wrong, the pattern is what the caller hears of."""
+    code, _ = refusal(events.test_event_pattern, EventPattern="{}", Event="{}")
+
     assert "InvalidEventPatternException" == code
-    assert message.startswith(f"Event pattern is not valid. Reason: {reason}\n at [Source: ")
-    assert f'(String)"{pattern}"; line: 1, column: ' in message
+
+
+def test_a_pattern_may_be_as_long_as_the_quota(
+    events: BaseClient, refusal: Refusal, name: str
+) -> None:
+    """2,048 characters are stored, one more is over the quota, and TestEventPattern takes 4,096."""
+    longest = f'{{"source":["{"x" * 2033}"]}}'
+    longer = longest.replace("x", "xx", 1)
+    arn = events.put_rule(Name=name, EventPattern=longest)["RuleArn"]
+    events.delete_rule(Name=name)
+
+    assert 2048 == len(longest)
+    assert arn.endswith(f"rule/{name}")
+    assert (
+        "LimitExceededException",
+        "The event pattern has 2049 characters; the quota is 2048.",
+    ) == refusal(events.put_rule, Name=name, EventPattern=longer)
+    assert not events.test_event_pattern(
+        EventPattern=longest.replace("x" * 2033, "x" * 4081), Event=json.dumps(EVENT)
+    )["Result"]

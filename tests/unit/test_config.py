@@ -201,10 +201,11 @@ def test_quotas_default_to_eventbridges(tmp_path: Path) -> None:
     quotas = load_config(write(tmp_path, "[quotas]\ntargets_per_rule = 20\n"), {}).quotas
 
     assert quotas == QuotaConfig(targets_per_rule=20)
-    assert (100, 300, 5) == (
+    assert (100, 300, 5, 2048) == (
         QuotaConfig().event_buses,
         QuotaConfig().rules_per_bus,
         QuotaConfig().targets_per_rule,
+        QuotaConfig().event_pattern_characters,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from farspan.control.event_patterns import check_event_pattern
 from farspan.control.naming import existing_event_bus, refuse_members
 from farspan.control.paging import page
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
@@ -22,7 +23,6 @@ from farspan.errors import (
 from farspan.model.archive import ARCHIVE_RULE_PREFIX, RETENTION_DAYS_MAX, Archive
 from farspan.model.arn import parse_arn
 from farspan.model.bus import EventBus
-from farspan.pattern import compile_pattern
 
 NOT_ARCHIVED = "Farspan keeps archives as resources only so far: no event is archived yet."
 
@@ -36,7 +36,7 @@ async def create_archive(plane: ControlPlane, caller: Caller, params: Params) ->
     if _archive(plane, caller, name) is not None:
         raise ResourceAlreadyExistsException(f"Archive {name} already exists.")
     if params.get("EventPattern"):
-        compile_pattern(params["EventPattern"])
+        check_event_pattern(plane, params["EventPattern"])
     archives = plane.resources.table(Archive)
     if len(archives.starting_with(f"{caller.account}/")) >= plane.quotas.archives:
         raise LimitExceededException("The requested resource exceeds the maximum number allowed.")
@@ -103,7 +103,7 @@ async def update_archive(plane: ControlPlane, caller: Caller, params: Params) ->
     changes: dict[str, Any] = {"rule_stands": True, "target_stands": True}
     if "EventPattern" in params:
         if params["EventPattern"]:
-            compile_pattern(params["EventPattern"])
+            check_event_pattern(plane, params["EventPattern"])
         changes["event_pattern"] = params["EventPattern"] or None
     if "RetentionDays" in params:
         changes["retention_days"] = min(params["RetentionDays"], RETENTION_DAYS_MAX)

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from farspan.control.authority import authorize_read_events, entry_bus_arn
+from farspan.control.authority import authorize_read_events
+from farspan.control.condition_keys import entry_bus_arn
 from farspan.control.naming import existing_event_bus
 from farspan.control.plane import Caller, ControlPlane, Output
 from farspan.errors import ValidationException

@@ -6,6 +6,7 @@ Tests see one scalar and answer at once; nothing here may know where in an event
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from farspan.pattern.addresses import Address, Block, parse_address
@@ -41,10 +42,13 @@ class Condition:
                 return True
         return False
 
-    def either(self, other: Condition) -> Condition:
-        """Return the condition that either of the two meets."""
-        return Condition(
-            self.values | other.values, self.tests + other.tests, self.absent or other.absent
+    @classmethod
+    def any_of(cls, conditions: Sequence[Condition]) -> Condition:
+        """Return the condition that is met where any of these is."""
+        return cls(
+            frozenset().union(*(condition.values for condition in conditions)),
+            tuple(test for condition in conditions for test in condition.tests),
+            any(condition.absent for condition in conditions),
         )
 
     @property

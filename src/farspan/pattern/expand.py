@@ -1,21 +1,23 @@
 """Expand `$or` into sub-rules: conjunctions of conditions on fields, any of which is enough.
 
 Where a field is named twice, the later clause in the document wins, also between a clause outside
-an alternative and one inside it. The number of sub-rules is bounded before they are built, and
-sub-rules share their clauses, so that a large expansion stays small.
+an alternative and one inside it. How many sub-rules there will be is known, and bounded, before any
+is built; and sub-rules share their clauses, so that a large expansion stays small.
 """
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Final
 
 from farspan.pattern.parse import Clause, FieldClause, OrClause
 from farspan.pattern.scan import PatternRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    Draft = dict[str, FieldClause]
+    Draft = list[FieldClause | None]
+    """A sub-rule in the making: a slot for each path of the pattern, in the order of the paths."""
 
 #: EventBridge's quota of combinations that `$or` may make of one pattern.
 COMBINATIONS_MAX: Final = 1000
@@ -24,26 +26,51 @@ Conjunction = tuple[FieldClause, ...]
 """Clauses that must hold together, at most one for each path, in the order of the paths."""
 
 
-def expand_clauses(clauses: Iterable[Clause]) -> tuple[Conjunction, ...]:
+def expand_clauses(clauses: Sequence[Clause]) -> tuple[Conjunction, ...]:
     """Return the sub-rules of a pattern. Raises `PatternRefused` beyond `COMBINATIONS_MAX`."""
-    return tuple(tuple(draft[path] for path in sorted(draft)) for draft in _expand(clauses, [{}]))
+    if _combinations(clauses) > COMBINATIONS_MAX:
+        raise PatternRefused(f"Rule has over {COMBINATIONS_MAX} rule combinations")
+    slots = {path: slot for slot, path in enumerate(sorted(paths_of(clauses)))}
+    contested = paths_of(clause for clause in clauses if isinstance(clause, OrClause))
+    # What no alternative can replace is written once, before there are a thousand sub-rules.
+    common: list[Clause] = []
+    disputed: list[Clause] = []
+    for clause in clauses:
+        apart = isinstance(clause, FieldClause) and clause.path not in contested
+        (common if apart else disputed).append(clause)
+    drafts = _expand(disputed, _expand(common, [[None] * len(slots)], slots), slots)
+    return tuple(tuple(filter(None, draft)) for draft in drafts)
 
 
-def _expand(clauses: Iterable[Clause], drafts: list[Draft]) -> list[Draft]:
+def paths_of(clauses: Iterable[Clause]) -> set[str]:
+    """Return the paths that clauses name, those under `$or` included."""
+    paths: set[str] = set()
+    for clause in clauses:
+        if isinstance(clause, FieldClause):
+            paths.add(clause.path)
+        else:
+            paths.update(*map(paths_of, clause.alternatives))
+    return paths
+
+
+def _combinations(clauses: Iterable[Clause]) -> int:
+    return prod(
+        sum(map(_combinations, clause.alternatives))
+        for clause in clauses
+        if isinstance(clause, OrClause)
+    )
+
+
+def _expand(clauses: Iterable[Clause], drafts: list[Draft], slots: dict[str, int]) -> list[Draft]:
     """Return what `drafts`, which this call may change, become under `clauses`."""
     for clause in clauses:
         if isinstance(clause, OrClause):
-            drafts = _branch(clause, drafts)
+            drafts = [
+                branch
+                for alternative in clause.alternatives
+                for branch in _expand(alternative, [[*draft] for draft in drafts], slots)
+            ]
         else:
             for draft in drafts:
-                draft[clause.path] = clause
+                draft[slots[clause.path]] = clause
     return drafts
-
-
-def _branch(clause: OrClause, drafts: list[Draft]) -> list[Draft]:
-    branches: list[Draft] = []
-    for alternative in clause.alternatives:
-        branches += _expand(alternative, [dict(draft) for draft in drafts])
-        if len(branches) > COMBINATIONS_MAX:
-            raise PatternRefused(f"Rule has over {COMBINATIONS_MAX} rule combinations")
-    return branches

@@ -26,7 +26,7 @@ from farspan.pattern.conditions import (
     Wildcard,
 )
 from farspan.pattern.folding import FoldedText
-from farspan.pattern.scalars import InexactNumber, Literal, scalar_of_number
+from farspan.pattern.scalars import InexactNumber, Literal, Scalar, scalar_of_number
 from farspan.pattern.scan import PatternRefused, Scanner, Token
 from farspan.pattern.wildcard import Glob, WildcardFault
 
@@ -234,21 +234,21 @@ def _read_anything_but(scanner: Scanner, token: Token) -> Condition:
 
 
 def _excluded_list(scanner: Scanner) -> Condition:
-    strings, numbers = Condition(), Condition()
+    strings: set[Scalar] = set()
+    numbers: set[Scalar] = set()
     try:
         while (token := scanner.next_token()) is not Token.ARRAY_END:
             if token is Token.STRING:
-                strings = strings.either(Condition(frozenset({scanner.text_of_token()})))
+                strings.add(scanner.text_of_token())
             elif token is Token.NUMBER:
-                number = scalar_of_number(scanner.text_of_token())
-                numbers = numbers.either(Condition(frozenset({number})))
+                numbers.add(scalar_of_number(scanner.text_of_token()))
             else:
                 raise scanner.refusal(_ANYTHING_BUT_MEMBER)
     except PatternRefused as refused:
         raise _twice_placed(scanner, refused) from refused
-    if bool(strings.values) is bool(numbers.values):
+    if bool(strings) is bool(numbers):
         raise scanner.refusal(_ANYTHING_BUT_MIXED)
-    return strings.either(numbers)
+    return Condition(frozenset(strings | numbers))
 
 
 def _excluded_operator(scanner: Scanner) -> Condition:
@@ -270,16 +270,16 @@ def _excluded_operator(scanner: Scanner) -> Condition:
 
 
 def _excluded_members(scanner: Scanner, member: Reader) -> Condition:
-    excluded = Condition()
+    excluded: list[Condition] = []
     try:
         while (token := scanner.next_token()) is not Token.ARRAY_END:
-            excluded = excluded.either(member(scanner, token))
+            excluded.append(member(scanner, token))
     except PatternRefused as refused:
         raise _twice_placed(scanner, refused) from refused
-    if not excluded.tests:
+    if not excluded:
         # Nothing to exclude: event-ruler itself breaks on this, so no text of AWS's is known.
         raise scanner.refusal("Empty arrays are not allowed")
-    return excluded
+    return Condition.any_of(excluded)
 
 
 def _twice_placed(scanner: Scanner, refused: PatternRefused) -> PatternRefused:

@@ -115,11 +115,7 @@ class _Parser:
             values.append(read_value(self._scanner, token))
         if not values:
             raise self._scanner.refusal("Empty arrays are not allowed")
-        condition = Condition(
-            frozenset().union(*(value.values for value in values)),
-            tuple(test for value in values for test in value.tests),
-            any(value.absent for value in values),
-        )
+        condition = Condition.any_of(values)
         if complexity(wildcards_of(condition)) > COMPLEXITY_MAX:
             raise PatternRefused(_TOO_COMPLEX)
         return condition

@@ -310,6 +310,9 @@ class Scanner:
         return found[0] if found else ""
 
     def _skip_space(self) -> None:
+        following = self._text[self._position : self._position + 1]
+        if following > " ":
+            return
         self._position += len(self._span(_SPACE))
         following = self._text[self._position : self._position + 1]
         if following and ord(following) < _FIRST_PRINTABLE:

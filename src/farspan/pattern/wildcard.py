@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator
 
 #: Ten prefixes at once is event-ruler's example limit; AWS accepts 9 and refuses 11.
 COMPLEXITY_MAX: Final = 10
+#: Trie nodes that measuring complexity may take: twice the text of the longest pattern. Only
+#: patterns made for it, with a long literal that is met by many heads, need more.
+NODES_MAX: Final = 2 * 4096
 
 
 class WildcardFault(ValueError):
@@ -72,22 +75,49 @@ class Glob:
         return True
 
 
-def complexity(globs: Sequence[Glob]) -> int:
+def complexity(globs: Iterable[Glob]) -> int:
     """Return how many prefixes of these patterns one value can match at the same time.
 
     This is the measure that AWS limits. A value that has passed a pattern's stars stays in all of
     them for ever, so what remains is to find the ending that most literals after a star begin
     with; and only patterns whose heads agree can be met by one value at all.
+
+    The answer is exact up to `COMPLEXITY_MAX`. Beyond it, it is only certain to be larger; and so
+    it is for patterns made to be compared in ever new company, which `NODES_MAX` ends.
     """
-    starred = [glob for glob in globs if len(glob.literals) > 1]
-    heads = {glob.literals[0] for glob in starred}
-    return max((_complexity_under(head, starred) for head in heads), default=0)
+    worst, nodes = 0, 0
+    beginnings: dict[tuple[str, ...], int] = {}
+    for company in _companies(globs):
+        stars = sum(len(glob.literals) - 1 for glob in company)
+        tails = tuple(sorted(tail for glob in company for tail in glob.literals[1:] if tail))
+        if tails not in beginnings and stars <= COMPLEXITY_MAX:
+            nodes += sum(map(len, tails))
+            if nodes > NODES_MAX:
+                return COMPLEXITY_MAX + 1
+            beginnings[tails] = _most_beginnings(tails)
+        worst = max(worst, stars + beginnings.get(tails, 0))
+        if worst > COMPLEXITY_MAX:
+            break
+    return worst
 
 
-def _complexity_under(head: str, globs: Iterable[Glob]) -> int:
-    together = [glob for glob in globs if head.startswith(glob.literals[0])]
-    stars = sum(len(glob.literals) - 1 for glob in together)
-    return stars + _most_beginnings([tail for glob in together for tail in glob.literals[1:]])
+def _companies(globs: Iterable[Glob]) -> Iterator[list[Glob]]:
+    """Yield the largest sets of starred patterns whose heads begin one another.
+
+    In alphabetical order a head comes right before what it begins, so a stack holds each set.
+    """
+    starred = sorted(
+        (glob for glob in globs if len(glob.literals) > 1), key=lambda glob: glob.literals
+    )
+    company: list[Glob] = []
+    for glob in starred:
+        if company and not glob.literals[0].startswith(company[-1].literals[0]):
+            yield company
+            while company and not glob.literals[0].startswith(company[-1].literals[0]):
+                company.pop()
+        company.append(glob)
+    if company:
+        yield company
 
 
 def _most_beginnings(literals: Iterable[str]) -> int:

@@ -21,6 +21,7 @@ ANYTHING_BUT_MIXED = (
 ANYTHING_BUT_FOLDED = (
     "Inside anything-but/equals-ignore-case list, number|start|null|boolean is not supported."
 )
+UNSUPPORTED = "Unsupported anything-but pattern"
 EDGE = "prefix/suffix match pattern must be a string"
 NULL_EDGE = "Null prefix/suffix not allowed"
 FOLDED = "equals-ignore-case match pattern must be a string"
@@ -138,6 +139,10 @@ PLACELESS = [
     ("Invalid IP address: 1::2::3", '{"a": [{"cidr": "1::2::3/8"}]}'),
     ("IPv4 mask bits must be < 32", '{"a": [{"cidr": "10.0.0.1/32"}]}'),
     ("IPv6 mask bits must be < 128", '{"a": [{"cidr": "::1/128"}]}'),
+    ("IPv4 mask bits must be < 32", '{"a": [{"cidr": "10.0.0.1/33"}]}'),
+    ("Malformed CIDR, mask bits must be an integer", '{"a": [{"cidr": "10.0.0.1/"}]}'),
+    ("Malformed CIDR, mask bits must be an integer", '{"a": [{"cidr": "::/99999999999"}]}'),
+    ("Nonstandard IP address: ", '{"a": [{"cidr": "/8"}]}'),
     (TOO_COMPLEX, '{"a": [{"wildcard": "*:*:*:*:*:event-bus/*"}]}'),
     (TOO_COMPLEX, '{"a": [{"anything-but": {"wildcard": "*:*:*:*:*:event-bus/*"}}]}'),
 ]
@@ -207,6 +212,87 @@ MEASURED = [
         44,
         1,
     ),
+    ("Filter is not an object", '[{"a": [1]}]', 2, 1),
+    ("Filter is not an object", "  ", 3, 1),
+    ("Filter is not an object", "null", 5, 1),
+    ('"a" must be an object or an array', '{"a": null}', 11, 1),
+    ('"b" must be an object or an array', '{"a": {"b": true}}', 17, 1),
+    ('"b" must be an object or an array', '{"a.b": {"b": 1}}', 16, 1),
+    (EMPTY_ARRAY, '{"a": {"b": [1], "c": []}}', 25, 1),
+    (EMPTY_OBJECT, '{"$or": [{"a": [1]}, {}]}', 24, 1),
+    ("Unrecognized match type x", '{"a": [1, {"x": 1}]}', 18, 1),
+    ("Unrecognized match type x", '{"a": [{"x": "y"}]}', 15, 1),
+    (ONE_KEY, '{"a": [{"exists": true, "prefix": "x"}]}', 36, 1),
+    (PREFIX, '{"a": [{"prefix": null}]}', 23, 1),
+    (PREFIX, '{"a": [{"cidr": 1}]}', 18, 1),
+    ("Unsupported suffix pattern: prefix", '{"a": [{"suffix": {"prefix": "x"}}]}', 31, 1),
+    (WILDCARD, '{"a": [{"wildcard": {}}]}', 22, 1),
+    (FOLDED, '{"a": [{"equals-ignore-case": null}]}', 35, 1),
+    ("exists match pattern must be either true or false.", '{"a": [{"exists": null}]}', 23, 1),
+    ("exists match pattern must be either true or false.", '{"a": [{"exists": "true"}]}', 20, 1),
+    ("Value of numeric must be an array.", '{"a": [{"numeric": {"=": 1}}]}', 21, 1),
+    ("Invalid member in numeric match: null", '{"a": [{"numeric": [null]}]}', 25, 1),
+    ("Value of equals must be numeric", '{"a": [{"numeric": ["="]}]}', 25, 1),
+    ("Value of > must be numeric", '{"a": [{"numeric": [">", null]}]}', 30, 1),
+    ("Value of >= must be numeric", '{"a": [{"numeric": [">=", "1"]}]}', 28, 1),
+    ("Value of <= must be numeric", '{"a": [{"numeric": ["<=", []]}]}', 28, 1),
+    ("Bad value in numeric range: {", '{"a": [{"numeric": [">", 1, {}]}]}', 30, 1),
+    ("Bad numeric range operator: =", '{"a": [{"numeric": [">=", 1, "=", 1]}]}', 33, 1),
+    ("Bottom must be less than top", '{"a": [{"numeric": [">=", 1, "<=", 1]}]}', 38, 1),
+    (
+        "Cannot compare number : 9007199254740993",
+        '{"a": [{"numeric": ["=", 9007199254740993]}]}',
+        42,
+        1,
+    ),
+    (ANYTHING_BUT_LIST, '{"a": [{"anything-but": [["x"]]}]}', 27, 2),
+    (ANYTHING_BUT_LIST, '{"a": [{"anything-but": [{"prefix": "x"}]}]}', 27, 2),
+    (ANYTHING_BUT_LIST, '{"a": [{"anything-but": [1, true]}]}', 33, 2),
+    (ANYTHING_BUT_FOLDED, '{"a": [{"anything-but": {"equals-ignore-case": null}}]}', 52, 1),
+    (ANYTHING_BUT_FOLDED, '{"a": [{"anything-but": {"equals-ignore-case": {}}}]}', 49, 1),
+    (ANYTHING_BUT, '{"a": [{"anything-but": {"wildcard": null}}]}', 42, 1),
+    (
+        "Unsupported anything-but pattern: exists",
+        '{"a": [{"anything-but": {"exists": true}}]}',
+        40,
+        1,
+    ),
+    (
+        "Unsupported anything-but pattern: cidr",
+        '{"a": [{"anything-but": {"cidr": "::/0"}}]}',
+        35,
+        1,
+    ),
+    (
+        "Consecutive wildcard characters at pos 1",
+        '{"a": [{"anything-but": {"wildcard": ["**"]}}]}',
+        43,
+        2,
+    ),
+    ("It must be an Array followed with $or.", '{"$or": "x"}', 10, 1),
+    ("There must have at least 2 Objects in $or relationship.", '{"$or": []}', 11, 1),
+    (
+        "Only JSON object is allowed in array of $or relationship.",
+        '{"$or": [{"a": [1]}, []]}',
+        23,
+        1,
+    ),
+    *(
+        (
+            f"{name} is Ruler reserved fieldName which cannot be used inside $or.",
+            f'{{"$or": [{{"a": [1]}}, {{"{name}": [1]}}]}}',
+            28 + len(name),
+            1,
+        )
+        for name in (
+            *("exactly", "prefix", "suffix", "equals-ignore-case", "wildcard", "cidr", "exists"),
+            *("numeric", "anything-but", "=", "<", "<=", ">", ">=", "regex", "date-after"),
+        )
+    ),
+    # Escapes in a name are undone in the message, and the place stays that of the text.
+    ('"ab" must be an object or an array', r'{"a\u0062": 1}', 14, 1),
+    ('"a"b" must be an object or an array', r'{"a\"b": 1}', 11, 1),
+    ('"" must be an object or an array', '{"": 1}', 7, 1),
 ]
 
 #: Text that is not JSON, in Jackson's words. `@n` stands for a place in column n.
@@ -299,6 +385,51 @@ MALFORMED = [
         '{"a": [-]}',
     ),
     ("Unexpected end-of-input in numeric value@9", '{"a": [-'),
+    (
+        f"Unexpected character ('\ufeff' (code 65279 / 0xfeff)): expected a valid value {TOKENS}@2",
+        '\ufeff{"a": [1]}',
+    ),
+    (f"Unrecognized token 'NaN': was expecting {TOKENS}@11", '{"a": [NaN]}'),
+    (f"Unrecognized token 'Infinity': was expecting {TOKENS}@16", '{"a": [Infinity]}'),
+    (f"Unrecognized token 'True': was expecting {TOKENS}@12", '{"a": [True]}'),
+    (
+        (
+            "Unexpected character ('I' (code 73)) in numeric value: "
+            "expected digit (0-9) to follow minus sign, for valid numeric value@10"
+        ),
+        '{"a": [-Infinity]}',
+    ),
+    (f"Unexpected character ('+' (code 43)): expected a valid value {TOKENS}@9", '{"a": [+1]}'),
+    (f"Unexpected character ('.' (code 46)): expected a valid value {TOKENS}@9", '{"a": [.5]}'),
+    ("Invalid numeric value: Leading zeroes not allowed@10", '{"a": [-01]}'),
+    (
+        "Unexpected character ('/' (code 47)): was expecting double-quote to start field name@3",
+        '{// a\n"a": [1]}',
+    ),
+    (
+        "Unexpected character ('a' (code 97)): was expecting double-quote to start field name@3",
+        "{a: [1]}",
+    ),
+    (f"Unexpected character (',' (code 44)): expected a valid value {TOKENS}@9", '{"a": [,1]}'),
+    (
+        f"Unexpected character ('\xa0' (code 160)): expected a valid value {TOKENS}@9",
+        '{"a": [\xa01]}',
+    ),
+    (
+        (
+            r"Illegal character ((CTRL-CHAR, code 0)): only regular white space (\r, \n, \t) "
+            r"is allowed between tokens@2"
+        ),
+        "\x00",
+    ),
+    (
+        (
+            r"Illegal unquoted character ((CTRL-CHAR, code 1)): has to be escaped "
+            r"using backslash to be included in name@5"
+        ),
+        '{"a\x01": [1]}',
+    ),
+    ("Unexpected close marker ']': expected '}' (for Object starting at #1)@13", '{"a": ["x"]]'),
 ]
 
 
@@ -396,3 +527,46 @@ def test_too_many_combinations_are_refused() -> None:
     message = refusal_of(f'{{{thousand}, "w": {{"$or": [{{"a": [1]}}, {{"b": [1]}}]}}}}')
 
     assert message == "Event pattern is not valid. Reason: Rule has over 1000 rule combinations"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": [1]}}',
+        '{"a": [1]}]',
+        '{"a": [1]} {"b": 2}',
+        '{"a": [1]}\x00',
+        '\n\t {"a": [1]}\r\n',
+        '{"a": [1], "a": [2]}',
+        '{"a": {"b": [1]}, "a": {"c": [2]}}',
+        '{"": [1]}',
+        '{"a": ["\x7f\u2028\ufeff"]}',
+        r'{"a": ["\ud800"], "\udc00": [{"prefix": "\ud800"}]}',
+        '{"a": [1e400, -1e400, 1e-400, 123456789012345678901234567890]}',
+        '{"a": [{"wildcard": ""}, {"prefix": ""}, {"suffix": ""}, {"equals-ignore-case": ""}]}',
+        '{"$or": [{"a": [1]}, {"b": {"prefix": [1]}}]}',
+    ],
+    ids=[
+        *(
+            "brace",
+            "bracket",
+            "another",
+            "control",
+            "white-space",
+            "duplicate",
+            "halves",
+            "no-name",
+        ),
+        *("odd-characters", "surrogates", "numbers", "empty-texts", "reserved-deeper"),
+    ],
+)
+def test_what_looks_wrong_and_is_not(text: str) -> None:
+    """Text after the pattern, duplicate and empty names, and numbers of any size are valid."""
+    assert text == compile_pattern(text).text
+
+
+def test_the_first_fault_is_the_one_reported() -> None:
+    """A pattern is read once from the left; what is wrong further on is not mentioned."""
+    text = '{"a": [], "b": 1, "c": [{"EXISTS": true}]}'
+
+    assert refusal_of(text).endswith(f"Reason: {EMPTY_ARRAY}\n at {place(text, 9)}")
