@@ -70,10 +70,10 @@ def compiled_files(directory: Path) -> list[Path]:
 
 
 def hot_modules() -> list[str]:
-    """Return the paths that pyproject.toml lists."""
+    """Return the paths that pyproject.toml describes."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     hook = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]
-    return [str(path) for path in hook["modules"]]
+    return sorted(str(path) for pattern in hook["modules"] for path in ROOT.glob(pattern))
 
 
 def compile_into(directory: Path) -> None:
