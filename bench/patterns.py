@@ -234,7 +234,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--engines", type=words, default=["pure", "compiled"])
     parser.add_argument("--ruler", action="store_true", help="event-ruler as well")
     parser.add_argument("--seconds", type=float, default=1.0, help="for each pass")
-    parser.add_argument("--warm", type=float, default=10.0, help="seconds at most, before passes")
+    parser.add_argument("--warm", type=float, default=20.0, help="seconds at most, before passes")
     parser.add_argument("--passes", type=int, default=5)
     parser.add_argument(
         "--timeout", type=float, default=200, help="seconds, for each step of a set"
