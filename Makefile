@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SEED ?= 1
 
-.PHONY: all demo up test check lint types contracts unit system sim bench bench-control oracle docs lock clean
+.PHONY: all demo up test check lint types contracts unit system sim compiled unit-compiled wheel \
+	bench bench-control bench-patterns oracle docs lock clean
 
 all: check
 
@@ -26,6 +27,7 @@ up: $(STAMP) ## two Regions and an edge on this machine, until Ctrl-C
 
 test: $(STAMP) lint types contracts ## everything that CI runs
 	$(BIN)/pytest -q
+	$(MAKE) unit-compiled
 
 check: $(STAMP) lint types contracts unit ## what to run before each commit
 
@@ -42,6 +44,18 @@ contracts: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/pytest -q tests/unit tests/conformance tests/scenarios tests/simulation tests/test_*.py
 
+compiled: $(STAMP) ## the package with its hot modules as machine code, in build/compiled
+	$(BIN)/python hatch_build.py build/compiled
+
+unit-compiled: $(STAMP) ## the matcher's tests on its compiled form, where there is a C compiler
+	@if $(BIN)/python hatch_build.py; then \
+		$(BIN)/python hatch_build.py build/compiled && \
+		PYTHONPATH=build/compiled FARSPAN_FORM=compiled $(BIN)/pytest -q tests/unit/pattern; \
+	else echo "the compiled form is not tested"; fi
+
+wheel: $(STAMP) ## dist/*.whl, compiled where there is a C compiler
+	$(BIN)/python -m hatchling build --target wheel
+
 system: $(STAMP) ## real processes, real faults
 	$(BIN)/pytest -q tests/system
 
@@ -54,6 +68,10 @@ bench: $(STAMP) ## measures and writes bench/results/<date>-<commit>.json
 bench-control: $(STAMP) ## the control plane: calls with many rules, start-up, memory per rule
 	$(BIN)/python bench/control.py $(ARGS)
 
+bench-patterns: $(STAMP) ## the matcher, pure and compiled; ARGS=--ruler beside event-ruler (Java)
+	-$(BIN)/python hatch_build.py build/compiled
+	$(BIN)/python bench/patterns.py $(ARGS)
+
 oracle: ## the independent IAM evaluator of tests/differential (needs node; AGPL, never shipped)
 	npm ci --prefix tests/differential/policy --ignore-scripts --no-audit --no-fund
 
@@ -65,4 +83,4 @@ lock: ## renew requirements.lock from pyproject.toml
 		--generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

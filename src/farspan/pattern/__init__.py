@@ -5,6 +5,9 @@ Text in, verdict out. Nothing in this package may do I/O, read a clock or roll d
 
 from __future__ import annotations
 
+from typing import Final
+
+from farspan.pattern import match
 from farspan.pattern.explain import explain
 from farspan.pattern.explanation import (
     AlternativeExplanation,
@@ -16,7 +19,11 @@ from farspan.pattern.explanation import (
 from farspan.pattern.hints import Hint
 from farspan.pattern.match import CompiledPattern, Matcher, compile_pattern
 
+#: Whether the modules that were loaded are machine code; FARSPAN_PURE=1 loads the Python ones.
+COMPILED: Final = not match.__file__.endswith(".py")
+
 __all__ = [
+    "COMPILED",
     "AlternativeExplanation",
     "CompiledPattern",
     "Explanation",
