@@ -52,6 +52,7 @@ def plan_deliveries(
                     retry_policy=target.retry_policy,
                     dead_letter_arn=target.dead_letter_arn,
                     trace_header=trace_header,
+                    parameters=target.parameters,
                 )
             )
     return deliveries
