@@ -217,6 +217,7 @@ class Node:
             enforces_roles=self.config.iam.enforce,
             ingest=ingest,
             quotas=self.config.quotas,
+            targets=self.config.targets,
         )
 
         def on_resource(resource: Resource, exists: bool) -> None:

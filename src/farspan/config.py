@@ -30,6 +30,24 @@ USER_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 """The form of IAM's user names."""
 HOST_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", re.ASCII)
 ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
+TARGET_SERVICES = frozenset(
+    {
+        "batch",
+        "codebuild",
+        "codepipeline",
+        "ecs",
+        "firehose",
+        "inspector",
+        "kinesis",
+        "lambda",
+        "redshift-data",
+        "sagemaker",
+        "sns",
+        "ssm",
+        "stepfunctions",
+    }
+)
+"""The AWS services that targets are of, as botocore names them."""
 SWITCH = {"on": True, "off": False}
 
 
@@ -91,6 +109,22 @@ class IamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     enforce: bool = False
 
 
+class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where an AWS service is that targets are of, and the keys that sign what is sent there."""
+
+    url: str
+    access_key_id: str = "test"
+    secret_access_key: str = "test"  # noqa: S105 - the documented default of local AWS tools
+
+    def __repr__(self) -> str:
+        """Return where it is, without the secret."""
+        return f"EndpointConfig({self.url!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, str]]:
+        """Return the same for rich, which msgspec would show everything."""
+        return [("url", self.url)]
+
+
 class TargetsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where targets may be, and how they are reached.
 
@@ -99,11 +133,21 @@ class TargetsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     by its id. With `auth` off private addresses are allowed anyway, link-local ones never are.
     `ca_file` names a file of certificates, beside the configuration, that are trusted besides the
     system's.
+
+    `endpoints` has the URLs of AWS services that are targets, by botocore's name of the service,
+    alone or with keys; `functions` the URLs of single Lambda functions' emulators, by name.
     """
 
     allow_private: tuple[str, ...] = ()
     allow_private_for: dict[str, tuple[str, ...]] = {}
     ca_file: str | None = None
+    endpoints: dict[str, str | EndpointConfig] = {}
+    functions: dict[str, str] = {}
+
+    def endpoint(self, service: str) -> EndpointConfig | None:
+        """Return where a service is, None where the configuration does not say."""
+        given = self.endpoints.get(service)
+        return EndpointConfig(url=given) if isinstance(given, str) else given
 
 
 class QuotaConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -281,6 +325,20 @@ def _check_targets(targets: TargetsConfig, path: Path) -> None:
             raise ConfigError(
                 f"{path}: targets.allow_private_for `{account}` must be an account id of 12 digits."
             )
+    for service in targets.endpoints:
+        endpoint = targets.endpoint(service)
+        if service not in TARGET_SERVICES:
+            raise ConfigError(
+                f"{path}: `{service}` in targets.endpoints is no service that targets are of. "
+                f"There are: {', '.join(sorted(TARGET_SERVICES))}."
+            )
+        if endpoint is not None and not _is_http_url(endpoint.url):
+            raise ConfigError(
+                f"{path}: `{endpoint.url}` in targets.endpoints.{service} is no http URL."
+            )
+    for name, url in targets.functions.items():
+        if not _is_http_url(url):
+            raise ConfigError(f"{path}: `{url}` in targets.functions.{name} is no http URL.")
     lists = [targets.allow_private, *targets.allow_private_for.values()]
     for text in (text for listed in lists for text in listed):
         if not (HOST_NAME.fullmatch(text) or _is_network(text)):
@@ -345,6 +403,16 @@ def _rendered_targets(targets: TargetsConfig) -> list[str]:
     if targets.allow_private_for:
         lines += ["", "[targets.allow_private_for]"]
         lines += [f"{key} = {_list(listed)}" for key, listed in targets.allow_private_for.items()]
+    if targets.functions:
+        lines += ["", "[targets.functions]"]
+        lines += [f"{_quote(name)} = {_quote(url)}" for name, url in targets.functions.items()]
+    for service in targets.endpoints:
+        endpoint = targets.endpoint(service)
+        assert endpoint is not None, "a service that is listed has an endpoint"
+        lines += ["", f"[targets.endpoints.{service}]"]
+        lines += [
+            f"{name} = {_quote(text)}" for name, text in msgspec.structs.asdict(endpoint).items()
+        ]
     return lines
 
 

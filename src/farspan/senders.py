@@ -19,11 +19,17 @@ from farspan.model.connection import Connection, Secret
 from farspan.queues.service import QueueService
 from farspan.sealing import Sealer
 from farspan.targets.api_destination import ApiDestinationTarget
+from farspan.targets.aws_api import AwsApiTarget, ServiceUrl, Unsigned
+from farspan.targets.aws_kinds import KINDS
+from farspan.targets.aws_wire import AwsOperation
 from farspan.targets.base import TargetSender
 from farspan.targets.connector import Connector, tls_context
 from farspan.targets.egress import Egress, egress
 from farspan.targets.oauth import Report, TokenSource
 from farspan.targets.sqs import DeadLetterTarget, QueueTarget
+from farspan.wire import spec
+from farspan.wire.http import Request
+from farspan.wire.sigv4 import sign
 
 
 class Senders:
@@ -39,13 +45,16 @@ class Senders:
         report: Report,
     ) -> None:
         self._config = config
+        self._clock = clock
         self._sealer = sealer
         self._connector = Connector(
             functools.cache(self._egress_of), tls_context(config.targets.ca_file)
         )
         self.tokens = TokenSource(self._connector, clock, self._open_secret, report)
         self.dead_letters = DeadLetterTarget(queues, resources.queue, clock.now)
+        aws_api = self._aws_api()
         self._senders: dict[str, TargetSender] = {
+            **{kind.arn_service: aws_api for kind in KINDS},
             "sqs": QueueTarget(queues, resources.queue, clock.now),
             "events": ApiDestinationTarget(
                 self._connector,
@@ -61,6 +70,28 @@ class Senders:
         """Return what sends to a target; None where Farspan has no such kind of target."""
         arn = parse_arn(target_arn)
         return self._senders.get(arn.service) if arn is not None else None
+
+    def _aws_api(self) -> AwsApiTarget:
+        """Return what calls AWS's own APIs, with the models of the services that have a URL."""
+        targets = self._config.targets
+        urls, operations = {}, {}
+        for service in targets.endpoints:
+            endpoint = targets.endpoint(service)
+            assert endpoint is not None, "a service that is listed has an endpoint"
+            urls[service] = ServiceUrl(
+                url=endpoint.url,
+                access_key_id=endpoint.access_key_id,
+                secret_access_key=endpoint.secret_access_key,
+            )
+            for operation in outgoing_operations(service):
+                operations[service, operation.name] = operation
+        return AwsApiTarget(
+            self._connector,
+            operations,
+            urls,
+            targets.functions,
+            lambda unsigned: sign_outgoing(unsigned, self._clock.now()),
+        )
 
     def _open_secret(self, connection: Connection) -> Secret:
         """Return a connection's secret, for one use."""
@@ -80,3 +111,51 @@ class Senders:
         """Stop what is under way."""
         await self.tokens.close()
         await self._connector.close()
+
+
+def outgoing_operations(service: str) -> list[AwsOperation]:
+    """Return what a service's model says of the operations that its targets call."""
+    wanted = {name for kind in KINDS if kind.service == service for name in kind.operations}
+    model = spec.outgoing(service, wanted)
+    return [_outgoing(model, operation) for operation in model.operations.values()]
+
+
+def _outgoing(model: spec.Service, operation: spec.Operation) -> AwsOperation:
+    assert operation.input_shape is not None, "what targets call has an input"
+    assert model.protocol != "rest-xml", "no service that targets are of speaks REST-XML"
+    members = operation.input_shape.members.values()
+    return AwsOperation(
+        service=model.name,
+        name=operation.name,
+        signing_name=model.signing_name,
+        protocol=model.protocol,
+        json_version=model.json_version or "",
+        target_prefix=model.target_prefix or "",
+        api_version=model.api_version,
+        method=operation.http_method,
+        uri=operation.http_uri,
+        places={
+            member.name: (member.location, member.wire_name)
+            for member in members
+            if member.location is not None
+        },
+        payload=operation.input_shape.payload,
+    )
+
+
+def sign_outgoing(unsigned: Unsigned, now: float) -> dict[str, str]:
+    """Return the headers that sign a request. `now` is in epoch seconds."""
+    request = unsigned.request
+    return sign(
+        Request(
+            method=request.method,
+            path=unsigned.path,
+            headers={**request.headers, "host": unsigned.host},
+            body=request.body,
+        ),
+        access_key_id=unsigned.keys.access_key_id,
+        secret_access_key=unsigned.keys.secret_access_key,
+        region=unsigned.region,
+        service=unsigned.service,
+        now=now,
+    )

@@ -12,10 +12,11 @@ from typing import Any
 from farspan.control.plane import Caller, ControlPlane
 from farspan.errors import ValidationException
 from farspan.model.arn import Arn, parse_arn
+from farspan.targets.aws_kinds import MEMBERS, AwsKind, kind_of, no_url
 
 API_DESTINATION = re.compile(r"api-destination/[.\-_A-Za-z0-9]{1,64}/[\-A-Za-z0-9]+")
 
-KIND_MEMBERS = frozenset({"HttpParameters"})
+KIND_MEMBERS = MEMBERS | {"HttpParameters"}
 """Members that some kinds of targets have."""
 
 
@@ -28,14 +29,17 @@ def target_parameters(
     """
     target_id, text = given["Id"], given["Arn"]
     arn = _parsed(text)
-    if arn.service == "events" and API_DESTINATION.fullmatch(arn.resource):
-        allowed = {"HttpParameters"}
+    kind = kind_of(arn)
+    if kind is not None:
+        _check_aws(plane, caller, arn, kind, given)
+        allowed = kind.parameters
+    elif arn.service == "events" and API_DESTINATION.fullmatch(arn.resource):
         _check_owner(plane, caller, arn, text, "an API destination")
-        if not given.get("RoleArn"):
-            raise ValidationException(f"RoleArn is required for target {text}.")
+        _check_role(given)
+        allowed = frozenset({"HttpParameters"})
     else:
-        allowed = set()
         check_queue(plane, caller, text, f"target {target_id}")
+        allowed = frozenset()
     for member in own:
         if member not in allowed:
             where = f"for targets of {arn.service}" if member in KIND_MEMBERS else "yet"
@@ -45,6 +49,31 @@ def target_parameters(
             )
         _refuse_paths(member, own[member], target_id)
     return dict(own)
+
+
+def _check_aws(
+    plane: ControlPlane, caller: Caller, arn: Arn, kind: AwsKind, given: Mapping[str, Any]
+) -> None:
+    """Accept a target of another AWS service of the caller's, whose URL is known."""
+    text = given["Arn"]
+    has_url = kind.service in plane.targets.endpoints or (
+        kind.service == "lambda" and arn.resource.split(":")[1] in plane.targets.functions
+    )
+    if not has_url:
+        raise ValidationException(f"Parameter {text} is not valid. Reason: {no_url(kind.service)}")
+    _check_owner(plane, caller, arn, text, f"a target of {arn.service}")
+    if kind.needs_role:
+        _check_role(given)
+    missing = sorted(kind.required - given.keys())
+    if missing:
+        raise ValidationException(
+            f"Parameter(s) {', '.join(missing)} must be specified for target: {given['Id']}."
+        )
+
+
+def _check_role(given: Mapping[str, Any]) -> None:
+    if not given.get("RoleArn"):
+        raise ValidationException(f"RoleArn is required for target {given['Arn']}.")
 
 
 def check_queue(plane: ControlPlane, caller: Caller, text: str, role: str) -> None:
@@ -80,7 +109,7 @@ def _check_owner(
 
 def _refuse_paths(member: str, given: object, target_id: str) -> None:
     """Refuse a JSON path, which EventBridge would replace by what the event has there."""
-    if isinstance(given, str) and given.startswith("$."):
+    if isinstance(given, str) and (given == "$" or given[:2] in ("$.", "$[")):
         raise ValidationException(
             f"Parameter {member} is not valid for target {target_id}. "
             f"Reason: Farspan does not have JSON paths in {member} yet."
