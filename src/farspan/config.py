@@ -36,6 +36,7 @@ TARGET_SERVICES = frozenset(
         "codebuild",
         "codepipeline",
         "ecs",
+        "execute-api",
         "firehose",
         "inspector",
         "kinesis",
@@ -47,7 +48,7 @@ TARGET_SERVICES = frozenset(
         "stepfunctions",
     }
 )
-"""The AWS services that targets are of, as botocore names them."""
+"""The AWS services that targets are of, as botocore names them; API Gateway's APIs by ARN."""
 SWITCH = {"on": True, "off": False}
 
 
@@ -273,7 +274,7 @@ def _with_places(config: Config, path: Path) -> Config:
         return config
     place = path.parent / config.targets.ca_file
     try:
-        ssl.create_default_context(cafile=place)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(place)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(

@@ -12,16 +12,17 @@ import msgspec
 
 from farspan.catalog.resources import Resources
 from farspan.clock import Clock
-from farspan.config import Config
+from farspan.config import Config, TargetsConfig
 from farspan.model.api_destination import ApiDestination
 from farspan.model.arn import parse_arn
 from farspan.model.connection import Connection, Secret
 from farspan.queues.service import QueueService
 from farspan.sealing import Sealer
 from farspan.targets.api_destination import ApiDestinationTarget
-from farspan.targets.aws_api import AwsApiTarget, ServiceUrl, Unsigned
-from farspan.targets.aws_kinds import KINDS
-from farspan.targets.aws_wire import AwsOperation
+from farspan.targets.api_gateway import ApiGatewayTarget
+from farspan.targets.aws_api import AwsApiTarget
+from farspan.targets.aws_kinds import KINDS, SERVICES
+from farspan.targets.aws_wire import AwsOperation, ServiceUrl, Unsigned
 from farspan.targets.base import TargetSender
 from farspan.targets.connector import Connector, tls_context
 from farspan.targets.egress import Egress, egress
@@ -52,9 +53,13 @@ class Senders:
         )
         self.tokens = TokenSource(self._connector, clock, self._open_secret, report)
         self.dead_letters = DeadLetterTarget(queues, resources.queue, clock.now)
+        self._service_urls = service_urls(config.targets)
         aws_api = self._aws_api()
         self._senders: dict[str, TargetSender] = {
             **{kind.arn_service: aws_api for kind in KINDS},
+            "execute-api": ApiGatewayTarget(
+                self._connector, clock, self._service_urls.get("execute-api"), self._sign
+            ),
             "sqs": QueueTarget(queues, resources.queue, clock.now),
             "events": ApiDestinationTarget(
                 self._connector,
@@ -73,25 +78,18 @@ class Senders:
 
     def _aws_api(self) -> AwsApiTarget:
         """Return what calls AWS's own APIs, with the models of the services that have a URL."""
-        targets = self._config.targets
-        urls, operations = {}, {}
-        for service in targets.endpoints:
-            endpoint = targets.endpoint(service)
-            assert endpoint is not None, "a service that is listed has an endpoint"
-            urls[service] = ServiceUrl(
-                url=endpoint.url,
-                access_key_id=endpoint.access_key_id,
-                secret_access_key=endpoint.secret_access_key,
-            )
-            for operation in outgoing_operations(service):
-                operations[service, operation.name] = operation
+        urls = self._service_urls
+        operations = {
+            (service, operation.name): operation
+            for service in urls.keys() & SERVICES
+            for operation in outgoing_operations(service)
+        }
         return AwsApiTarget(
-            self._connector,
-            operations,
-            urls,
-            targets.functions,
-            lambda unsigned: sign_outgoing(unsigned, self._clock.now()),
+            self._connector, operations, urls, self._config.targets.functions, self._sign
         )
+
+    def _sign(self, unsigned: Unsigned) -> dict[str, str]:
+        return sign_outgoing(unsigned, self._clock.now())
 
     def _open_secret(self, connection: Connection) -> Secret:
         """Return a connection's secret, for one use."""
@@ -111,6 +109,20 @@ class Senders:
         """Stop what is under way."""
         await self.tokens.close()
         await self._connector.close()
+
+
+def service_urls(targets: TargetsConfig) -> dict[str, ServiceUrl]:
+    """Return where the services are that the configuration has a URL of."""
+    given = {service: targets.endpoint(service) for service in targets.endpoints}
+    return {
+        service: ServiceUrl(
+            url=endpoint.url,
+            access_key_id=endpoint.access_key_id,
+            secret_access_key=endpoint.secret_access_key,
+        )
+        for service, endpoint in given.items()
+        if endpoint is not None
+    }
 
 
 def outgoing_operations(service: str) -> list[AwsOperation]:
@@ -150,6 +162,7 @@ def sign_outgoing(unsigned: Unsigned, now: float) -> dict[str, str]:
         Request(
             method=request.method,
             path=unsigned.path,
+            query=unsigned.query,
             headers={**request.headers, "host": unsigned.host},
             body=request.body,
         ),

@@ -16,6 +16,9 @@ from farspan.targets.aws_kinds import MEMBERS, AwsKind, kind_of, no_url
 
 API_DESTINATION = re.compile(r"api-destination/[.\-_A-Za-z0-9]{1,64}/[\-A-Za-z0-9]+")
 
+REST_API = re.compile(r"[A-Za-z0-9]+/[^/]+/(\*|GET|HEAD|OPTIONS|PUT|POST|PATCH|DELETE)(/.*)?")
+"""An API of API Gateway: its id, a stage, a method and a path."""
+
 KIND_MEMBERS = MEMBERS | {"HttpParameters"}
 """Members that some kinds of targets have."""
 
@@ -36,6 +39,13 @@ def target_parameters(
     elif arn.service == "events" and API_DESTINATION.fullmatch(arn.resource):
         _check_owner(plane, caller, arn, text, "an API destination")
         _check_role(given)
+        allowed = frozenset({"HttpParameters"})
+    elif arn.service == "execute-api" and REST_API.fullmatch(arn.resource):
+        _check_owner(plane, caller, arn, text, "an API")
+        if "execute-api" not in plane.targets.endpoints:
+            raise ValidationException(
+                f"Parameter {text} is not valid. Reason: {no_url('execute-api')}"
+            )
         allowed = frozenset({"HttpParameters"})
     else:
         check_queue(plane, caller, text, f"target {target_id}")

@@ -17,15 +17,12 @@ from farspan.model.arn import parse_arn
 from farspan.model.connection import AuthorizationType, Connection, ConnectionState, Secret
 from farspan.model.delivery import Delivery, Outcome, Verdict
 from farspan.targets.base import (
-    CONNECTION_FAILURE,
     INTERNAL_ERROR,
     INVALID_PARAMETER,
     NO_PERMISSIONS,
     NO_RESOURCE,
-    SDK_CLIENT_ERROR,
-    TIMEOUT,
 )
-from farspan.targets.call import CallFailed, Fault
+from farspan.targets.call import FAULTS, CallFailed
 from farspan.targets.connector import Connector
 from farspan.targets.invocation import (
     UNAUTHORIZED_STATUSES,
@@ -40,17 +37,6 @@ BATCH_COUNT_MAX: Final = 32
 """Requests that one worker of a lane has under way; the slowest of them ends the batch."""
 
 UNABLE: Final = "Unable to invoke ApiDestination endpoint:"
-
-FAULTS: Final = {
-    Fault.ADDRESS: (Verdict.PERMANENT, SDK_CLIENT_ERROR),
-    Fault.URL: (Verdict.PERMANENT, INVALID_PARAMETER),
-    Fault.NAME: (Verdict.RETRYABLE, CONNECTION_FAILURE),
-    Fault.TLS: (Verdict.RETRYABLE, CONNECTION_FAILURE),
-    Fault.CONNECTION: (Verdict.RETRYABLE, CONNECTION_FAILURE),
-    Fault.TIMEOUT: (Verdict.RETRYABLE, TIMEOUT),
-    Fault.OWN: (Verdict.RETRYABLE, INTERNAL_ERROR),
-}
-"""What a call without an answer comes to, for every fault."""
 
 log = logging.getLogger("farspan.targets")
 

@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
 from farspan.model.arn import Arn, parse_arn
 from farspan.model.delivery import Delivery, Outcome, Verdict
 from farspan.targets.aws_kinds import PayloadRefused, kind_of, no_url
-from farspan.targets.aws_wire import AwsOperation, AwsRequest, outcome_of, request_of
+from farspan.targets.aws_wire import (
+    AwsOperation,
+    AwsRequest,
+    ServiceUrl,
+    Sign,
+    Unsigned,
+    outcome_of,
+    request_of,
+)
 from farspan.targets.base import (
-    CONNECTION_FAILURE,
     INTERNAL_ERROR,
     INVALID_JSON,
     INVALID_PARAMETER,
     NO_RESOURCE,
-    TIMEOUT,
 )
-from farspan.targets.call import Call, CallFailed, Fault
+from farspan.targets.call import FAULTS, Call, CallFailed
 from farspan.targets.connector import Connector
 
 BATCH_COUNT_MAX: Final = 32
@@ -36,38 +41,7 @@ FUNCTION_SECONDS_MAX: Final = 900.0
 FUNCTION_PATH: Final = "/2015-03-31/functions/function/invocations"
 """Where Lambda's runtime interface emulator takes invocations."""
 
-FAULTS: Final = {
-    Fault.TIMEOUT: TIMEOUT,
-    Fault.OWN: INTERNAL_ERROR,
-}
-"""Error codes of calls without an answer; the others are CONNECTION_FAILURE."""
-
 log = logging.getLogger("farspan.targets")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceUrl:
-    """Where a service is, and the keys that sign what is sent there."""
-
-    url: str
-    access_key_id: str
-    secret_access_key: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unsigned:
-    """What a signature is made of."""
-
-    request: AwsRequest
-    path: str
-    host: str
-    service: str
-    region: str
-    keys: ServiceUrl
-
-
-Sign = Callable[[Unsigned], Mapping[str, str]]
-"""Return the headers that sign a request."""
 
 
 class AwsApiTarget:
@@ -100,8 +74,7 @@ class AwsApiTarget:
         except PayloadRefused as error:
             return _failed(Verdict.PERMANENT, INVALID_JSON, str(error))
         except CallFailed as error:
-            verdict = Verdict.PERMANENT if error.fault is Fault.URL else Verdict.RETRYABLE
-            return _failed(verdict, FAULTS.get(error.fault, CONNECTION_FAILURE), str(error))
+            return _failed(*FAULTS[error.fault], str(error))
         except Exception as error:
             log.exception("attempt failed inside Farspan delivery=%s", delivery.delivery_id)
             return _failed(Verdict.RETRYABLE, INTERNAL_ERROR, type(error).__name__)

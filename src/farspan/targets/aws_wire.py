@@ -8,8 +8,8 @@ two. An answer's body is read for its error code and message alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlencode
 
@@ -59,6 +59,32 @@ class AwsRequest:
     path: str
     headers: Mapping[str, str]
     body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceUrl:
+    """Where a service is, and the keys that sign what is sent there."""
+
+    url: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsigned:
+    """What a signature is made of."""
+
+    request: AwsRequest
+    path: str
+    query: str = ""
+    host: str
+    service: str
+    region: str
+    keys: ServiceUrl
+
+
+Sign = Callable[[Unsigned], Mapping[str, str]]
+"""Return the headers that sign a request."""
 
 
 def request_of(operation: AwsOperation, given: Mapping[str, Any]) -> AwsRequest:

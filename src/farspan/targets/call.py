@@ -8,6 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+from farspan.model.delivery import Verdict
+from farspan.targets.base import (
+    CONNECTION_FAILURE,
+    INTERNAL_ERROR,
+    INVALID_PARAMETER,
+    SDK_CLIENT_ERROR,
+    TIMEOUT,
+)
 
 
 class Fault(StrEnum):
@@ -20,6 +30,18 @@ class Fault(StrEnum):
     CONNECTION = "connection"  # refused, unreachable, closed in the middle, or no HTTP
     TIMEOUT = "timeout"  # no whole answer in time
     OWN = "own"  # this node could not make the call
+
+
+FAULTS: Final = {
+    Fault.ADDRESS: (Verdict.PERMANENT, SDK_CLIENT_ERROR),
+    Fault.URL: (Verdict.PERMANENT, INVALID_PARAMETER),
+    Fault.NAME: (Verdict.RETRYABLE, CONNECTION_FAILURE),
+    Fault.TLS: (Verdict.RETRYABLE, CONNECTION_FAILURE),
+    Fault.CONNECTION: (Verdict.RETRYABLE, CONNECTION_FAILURE),
+    Fault.TIMEOUT: (Verdict.RETRYABLE, TIMEOUT),
+    Fault.OWN: (Verdict.RETRYABLE, INTERNAL_ERROR),
+}
+"""What a call without an answer comes to, for every fault."""
 
 
 class CallFailed(Exception):

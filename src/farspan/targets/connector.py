@@ -19,6 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import SimpleNamespace
+from typing import Literal
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -56,7 +57,9 @@ class _AddressRefused(OSError):
 class Connector:
     """Makes calls. Use it in one event loop, and close it."""
 
-    def __init__(self, egress_of: Callable[[str], Egress], tls: ssl.SSLContext) -> None:
+    def __init__(
+        self, egress_of: Callable[[str], Egress], tls: ssl.SSLContext | Literal[True]
+    ) -> None:
         self._egress_of = egress_of
         self._tls = tls
         self._sessions: dict[tuple[str, bool], aiohttp.ClientSession] = {}
@@ -130,11 +133,15 @@ class Connector:
         self._sessions.clear()
 
 
-def tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """Return what TLS trusts: the system's certificates, and those of a file where there is one."""
+def tls_context(ca_file: str | None) -> ssl.SSLContext | Literal[True]:
+    """Return what TLS trusts: the system's certificates, and those of a file where there is one.
+
+    True stands for the system's alone: aiohttp has read them already, which takes a while.
+    """
+    if ca_file is None:
+        return True
     context = ssl.create_default_context()
-    if ca_file is not None:
-        context.load_verify_locations(ca_file)
+    context.load_verify_locations(ca_file)
     return context
 
 

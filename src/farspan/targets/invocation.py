@@ -33,6 +33,9 @@ SECONDS_MAX: Final = 5.0
 RETRIED_STATUSES: Final = frozenset({401, 407, 409, 429})
 """What is tried again besides 5xx (user guide, "Retry behavior and API destinations")."""
 
+NAMES: Final = {"ApiDestination": "API destination", "ApiGateway": "API"}
+"""What dead letters call a target's other side."""
+
 CODES: Final = {401: NO_PERMISSIONS, 407: NO_PERMISSIONS, 429: THROTTLING}
 UNAUTHORIZED_STATUSES: Final = frozenset({401, 407})
 BODILESS_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -129,7 +132,7 @@ def invocation(
     return Call(
         account=destination.account,
         method=destination.http_method,
-        url=_url(destination.invocation_endpoint, parameters, own.query_string_parameters),
+        url=url_with(destination.invocation_endpoint, parameters, own.query_string_parameters),
         headers=headers.all(),
         body=b""
         if destination.http_method in BODILESS_METHODS
@@ -153,13 +156,17 @@ def pairs(parameters: Iterable[HttpParameter]) -> list[tuple[str, str]]:
     return [(parameter.key, parameter.value or "") for parameter in parameters]
 
 
-def _url(text: str, parameters: Mapping[str, Any], own: Iterable[HttpParameter]) -> str:
+def url_with(text: str, parameters: Mapping[str, Any], own: Iterable[HttpParameter] = ()) -> str:
+    """Return a URL with the path parameters of a target in place of its wildcards, and its query.
+
+    Raises InvocationInvalid.
+    """
     parts = urlsplit(text)
     values = parameters.get("PathParameterValues") or []
     pieces = parts.path.split("*")
     if len(values) != len(pieces) - 1:
         raise InvocationInvalid(
-            f"The path of the API destination has {len(pieces) - 1} wildcards, the target gives "
+            f"The path of the target's URL has {len(pieces) - 1} wildcards, the target gives "
             f"{len(values)} PathParameterValues."
         )
     path = pieces[0] + "".join(
@@ -179,7 +186,7 @@ def encoded_query(query: Mapping[str, str]) -> str:
 def _segment(value: str) -> str:
     """Return a value as part of a path, and of nothing else: it leads to no other path."""
     if value in (".", ".."):
-        raise InvocationInvalid(f"`{value}` cannot stand in the path of an API destination.")
+        raise InvocationInvalid(f"`{value}` cannot stand in the path of a URL.")
     return quote(value, safe="")
 
 
@@ -199,17 +206,17 @@ def with_body_parameters(payload: bytes, parameters: Iterable[HttpParameter]) ->
     return msgspec.json.encode(members)
 
 
-def outcome_of(answer: Answer, now: float) -> Outcome:
+def outcome_of(answer: Answer, now: float, kind: str = "ApiDestination") -> Outcome:
     """Return what an answer comes to. `now` is in epoch seconds, for a Retry-After that is a date.
 
-    The answer's body stays out of it: a dead letter is read by others than the target's owner.
+    `kind` is what dead letters call the target. The answer's body stays out of it: a dead letter
+    is read by others than the target's owner.
     """
     status = answer.status
     if status // 100 == 2:  # noqa: PLR2004 - the class of success
         return DELIVERED
-    message = (
-        f"Unable to invoke ApiDestination endpoint: API destination returned HTTP status {status}."
-    )
+    what = NAMES.get(kind, kind)
+    message = f"Unable to invoke {kind} endpoint: {what} returned HTTP status {status}."
     has_failed = status // 100 == 5  # noqa: PLR2004 - the class of the server's errors
     code = CODES.get(status, ERROR_FROM_TARGET if has_failed else SDK_CLIENT_ERROR)
     pause = _retry_after(answer.headers.get("retry-after"), now)

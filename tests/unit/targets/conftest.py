@@ -72,11 +72,19 @@ async def servers(certificate: Path) -> AsyncIterator[Servers]:
     await servers.close()
 
 
+@pytest.fixture(scope="session")
+def trusted(certificate: Path) -> ssl.SSLContext:
+    """Return what trusts the servers' certificate."""
+    context = tls_context(str(certificate))
+    assert isinstance(context, ssl.SSLContext)
+    return context
+
+
 MakeConnector = Callable[..., Connector]
 
 
 @pytest.fixture
-async def make_connector(certificate: Path) -> AsyncIterator[MakeConnector]:
+async def make_connector(trusted: ssl.SSLContext) -> AsyncIterator[MakeConnector]:
     """Make connectors that trust the servers' certificate and may go to loopback, unless told."""
     made: list[Connector] = []
 
@@ -86,7 +94,7 @@ async def make_connector(certificate: Path) -> AsyncIterator[MakeConnector]:
         open_rules = egress([], allows_private=True)
         connector = Connector(
             rules or (lambda _account: open_rules),
-            tls_context(str(certificate) if trusts else None),
+            trusted if trusts else tls_context(None),
         )
         made.append(connector)
         return connector

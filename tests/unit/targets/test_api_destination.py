@@ -11,8 +11,8 @@ from farspan.clock import SystemClock
 from farspan.model.api_destination import ApiDestination
 from farspan.model.connection import AuthorizationType, Connection, Secret
 from farspan.model.delivery import Delivery, Verdict
-from farspan.targets.api_destination import FAULTS, ApiDestinationTarget
-from farspan.targets.call import Fault
+from farspan.targets.api_destination import ApiDestinationTarget
+from farspan.targets.call import FAULTS, Fault
 from farspan.targets.oauth import TokenSource
 
 if TYPE_CHECKING:
