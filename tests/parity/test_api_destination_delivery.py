@@ -213,20 +213,20 @@ def test_an_event_as_a_request(hook: Hook, make_shop: MakeShop, eventually: Even
         },
         target={
             "HttpParameters": {
-                "PathParameterValues": ["7"],
-                "QueryStringParameters": {"v": "2"},
+                "PathParameterValues": ["$.detail.user"],
+                "QueryStringParameters": {"v": "$.detail.n"},
                 "HeaderParameters": {"X-Target": "t"},
             }
         },
     )
-    shop.put('{"n": 1.10}')
+    shop.put('{"n": 1.10, "user": "a/b"}')
     eventually(lambda: hook.seen)
     (seen,) = hook.seen
     event = json.loads(seen.body)
 
-    assert ("POST", "/users/7/paid?v=2") == (seen.method, seen.path)
+    assert ("POST", "/users/a%2Fb/paid?v=1.10") == (seen.method, seen.path)
     assert ("shop", "paid", "main") == (event["source"], event["detail-type"], event["shop"])
-    assert '{"n": 1.10}' in seen.body
+    assert '{"n": 1.10, "user": "a/b"}' in seen.body
     assert {
         "X-Key": "hush",
         "X-Shop": "1",
@@ -395,8 +395,28 @@ def test_a_target_inside(hook: Hook, make_shop: MakeShop, deployment: Deployment
             "Parameter HttpParameters is not valid for target t. Reason: Farspan does not have "
             "HttpParameters for targets of sqs.",
         ),
+        (
+            {
+                "Arn": f"arn:aws:events:{EAST}:{ACCOUNT}:api-destination/a/b",
+                "RoleArn": ROLE,
+                "HttpParameters": {"PathParameterValues": ["$..a"]},
+            },
+            "Parameter HttpParameters is not valid for target t. Reason: `$..a` is not a supported "
+            "JSON path.",
+        ),
+        (
+            {"Arn": f"arn:aws:sns:{EAST}:{ACCOUNT}:topic"},
+            f"Parameter arn:aws:sns:{EAST}:{ACCOUNT}:topic is not valid. Reason: Farspan has no "
+            "endpoint for service sns; set [targets.endpoints] sns in farspan.toml.",
+        ),
+        (
+            {"Arn": f"arn:aws:execute-api:{EAST}:{ACCOUNT}:abc/prod/GET/"},
+            f"Parameter arn:aws:execute-api:{EAST}:{ACCOUNT}:abc/prod/GET/ is not valid. Reason: "
+            "Farspan has no endpoint for service execute-api; set [targets.endpoints] execute-api "
+            "in farspan.toml.",
+        ),
     ],
-    ids=["no-role", "other-region", "queue"],
+    ids=["no-role", "other-region", "queue", "no-path", "no-service", "no-api"],
 )
 def test_targets_that_are_refused(
     make_shop: MakeShop, hook: Hook, target: dict[str, Any], message: str

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from farspan.control.plane import Caller, ControlPlane
+from farspan.delivery.event_values import parse_path
+from farspan.delivery.parameters import paths_in
 from farspan.errors import ValidationException
 from farspan.model.arn import Arn, parse_arn
 from farspan.targets.aws_kinds import MEMBERS, AwsKind, kind_of, no_url
@@ -57,7 +59,7 @@ def target_parameters(
                 f"Parameter {member} is not valid for target {target_id}. "
                 f"Reason: Farspan does not have {member} {where}."
             )
-        _refuse_paths(member, own[member], target_id)
+        _check_paths(member, own[member], target_id)
     return dict(own)
 
 
@@ -117,16 +119,11 @@ def _check_owner(
         )
 
 
-def _refuse_paths(member: str, given: object, target_id: str) -> None:
-    """Refuse a JSON path, which EventBridge would replace by what the event has there."""
-    if isinstance(given, str) and (given == "$" or given[:2] in ("$.", "$[")):
-        raise ValidationException(
-            f"Parameter {member} is not valid for target {target_id}. "
-            f"Reason: Farspan does not have JSON paths in {member} yet."
-        )
-    if isinstance(given, Mapping):
-        for value in given.values():
-            _refuse_paths(member, value, target_id)
-    elif isinstance(given, list):
-        for value in given:
-            _refuse_paths(member, value, target_id)
+def _check_paths(member: str, given: object, target_id: str) -> None:
+    """Refuse what is meant as a JSON path and is none that EventBridge has. The text is ours."""
+    for path in paths_in(given):
+        if parse_path(path) is None:
+            raise ValidationException(
+                f"Parameter {member} is not valid for target {target_id}. "
+                f"Reason: `{path}` is not a supported JSON path."
+            )

@@ -15,7 +15,7 @@ from farspan.control.plane import Caller, ControlPlane, Output, Params, operatio
 from farspan.control.rules import existing_rule, refuse_managed
 from farspan.control.target_inputs import target_input
 from farspan.control.target_kinds import check_queue, target_parameters
-from farspan.errors import LimitExceededException, ManagedRuleException, ValidationException
+from farspan.errors import LimitExceededException, ManagedRuleException
 from farspan.model.rule import RetryPolicy, Target
 
 MEMBERS = frozenset(

@@ -48,8 +48,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Where a rule sends what it matches.
 
     At most one of `input`, `input_path` and `input_transformer` says what to send instead of the
-    event. `parameters` are the members that its kind of target has for itself, such as
-    HttpParameters. `given` is the target as PutTargets received it, for ListTargetsByRule to return.
+    event. `parameters` are the members that its kind of target has for itself: HttpParameters and
+    others. `given` is the target as PutTargets received it, for ListTargetsByRule to return.
     """
 
     id: str

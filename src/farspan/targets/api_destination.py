@@ -21,6 +21,7 @@ from farspan.targets.base import (
     INVALID_PARAMETER,
     NO_PERMISSIONS,
     NO_RESOURCE,
+    THROTTLING,
 )
 from farspan.targets.call import FAULTS, CallFailed
 from farspan.targets.connector import Connector
@@ -94,7 +95,8 @@ class ApiDestinationTarget:
                 f"Connection {connection.name} is {ConnectionState.DEAUTHORIZING}: it has no "
                 "authorization parameters.",
             )
-        await self._wait_for_turn(destination)
+        if not await self._wait_for_turn(destination, delivery):
+            return _retryable(THROTTLING, "the rate limit leaves the event no time.")
         token: str | None = None
         if connection.authorization_type is AuthorizationType.OAUTH_CLIENT_CREDENTIALS:
             try:
@@ -146,15 +148,23 @@ class ApiDestinationTarget:
         connection = self._find_connection(arn.account, _name_in(arn.resource))
         return connection if connection is not None and connection.arn == text else None
 
-    async def _wait_for_turn(self, destination: ApiDestination) -> None:
-        """Wait until the destination's rate allows one invocation more."""
+    async def _wait_for_turn(self, destination: ApiDestination, delivery: Delivery) -> bool:
+        """Wait until the destination's rate allows one invocation more.
+
+        Return False at once where the event would be too old by then (G4).
+        """
         rate = destination.invocation_rate_limit_per_second
         bucket = self._buckets.get(destination.arn)
         if bucket is None or bucket.per_second != rate:
             bucket = self._buckets[destination.arn] = TokenBucket(rate)
-        pause = bucket.take(self._clock.monotonic())
+        age = self._clock.now() - delivery.planned_at
+        now = self._clock.monotonic()
+        if age + bucket.pause(now) > delivery.retry_policy.maximum_event_age_in_seconds:
+            return False
+        pause = bucket.take(now)
         if pause > 0:
             await self._clock.sleep(pause)
+        return True
 
 
 def _name_in(resource: str) -> str:

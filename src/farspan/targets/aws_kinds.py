@@ -104,7 +104,8 @@ def _kinesis(delivery: Delivery, arn: Arn) -> tuple[str, Input]:
     return "PutRecord", {
         "StreamName": _name(arn),
         "Data": delivery.payload,
-        # EventBridge's own default (recorded from AWS), at most 256 characters (Kinesis).
+        # The path was resolved when the delivery was planned; without a value it is EventBridge's
+        # own default (recorded from AWS). Kinesis takes 256 characters.
         "PartitionKey": (parameters.get("PartitionKeyPath") or delivery.event_id)[:256],
     }
 

@@ -19,5 +19,13 @@ class TokenBucket:
 
     def take(self, now: float) -> float:
         """Take one invocation; return the seconds to wait before it may be made."""
-        self._next_at = max(self._next_at, now - 1.0) + 1.0 / self.per_second
-        return max(0.0, self._next_at - now)
+        pause = self.pause(now)
+        self._next_at = self._turn(now)
+        return pause
+
+    def pause(self, now: float) -> float:
+        """Return the seconds that `take` would say, without taking."""
+        return max(0.0, self._turn(now) - now)
+
+    def _turn(self, now: float) -> float:
+        return max(self._next_at, now - 1.0) + 1.0 / self.per_second

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -11,6 +12,7 @@ from farspan.clock import SystemClock
 from farspan.model.api_destination import ApiDestination
 from farspan.model.connection import AuthorizationType, Connection, Secret
 from farspan.model.delivery import Delivery, Verdict
+from farspan.model.rule import RetryPolicy
 from farspan.targets.api_destination import ApiDestinationTarget
 from farspan.targets.call import FAULTS, Fault
 from farspan.targets.oauth import TokenSource
@@ -83,7 +85,7 @@ class Hooked:
             "target_id": "t",
             "target_arn": self.destination.arn,
             "payload": payload.encode(),
-            "planned_at": 0.0,
+            "planned_at": self.clock.now(),
             "parameters": {"HttpParameters": {"PathParameterValues": ["x"]}},
         }
         return Delivery(**{**given, **changes})
@@ -94,15 +96,7 @@ async def hooked(make_connector: MakeConnector, servers: Servers) -> Hooked:
     """Return an API destination whose server runs."""
     hooked = Hooked(make_connector)
     url = await servers.serve(hooked.answer)
-    hooked.destination = ApiDestination(
-        **{
-            **{
-                name: getattr(hooked.destination, name)
-                for name in hooked.destination.__struct_fields__
-            },
-            "invocation_endpoint": f"{url}/*",
-        }
-    )
+    hooked.destination = msgspec.structs.replace(hooked.destination, invocation_endpoint=f"{url}/*")
     return hooked
 
 
@@ -134,6 +128,16 @@ async def test_the_rate(hooked: Hooked) -> None:
 
     assert 10 == len(hooked.bodies)
     assert [0.25, 0.5, 0.75, 1.0, 1.25, 1.5] == hooked.clock.slept
+
+
+async def test_an_event_that_waits_too_long(hooked: Hooked) -> None:
+    """What would be too old when its turn comes is not sent, and takes no turn (G4)."""
+    old = hooked.delivery("old", planned_at=hooked.clock.now() - 59.9)
+    old = msgspec.structs.replace(old, retry_policy=RetryPolicy(maximum_event_age_in_seconds=60))
+    outcomes = await hooked.target.send([*[hooked.delivery(str(n)) for n in range(4)], old])
+
+    assert (Verdict.RETRYABLE, "THROTTLING") == (outcomes[4].verdict, outcomes[4].error_code)
+    assert {"0", "1", "2", "3"} == set(hooked.bodies)
 
 
 async def test_a_destination_of_the_same_name(hooked: Hooked) -> None:
