@@ -24,7 +24,7 @@ from farspan.catalog.resources import FEDERATED, Resource, Resources
 from farspan.catalog.service import CatalogService
 from farspan.clock import Clock, IdSource, SystemClock, SystemIds
 from farspan.config import Config, NodeConfig
-from farspan.control.connections import rewrap_secrets
+from farspan.control.connections import record_authorization, rewrap_secrets
 from farspan.control.endpoints import advance_endpoints
 from farspan.control.plane import ControlPlane
 from farspan.control.replays import advance_replays
@@ -33,7 +33,6 @@ from farspan.endpoints.failover import Evidence, Hold, weigh
 from farspan.endpoints.service import Outlook, RoutingService
 from farspan.health.service import HealthService
 from farspan.ingest.service import IngestService
-from farspan.model.arn import parse_arn
 from farspan.model.connection import Connection
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, Vote
@@ -44,11 +43,11 @@ from farspan.replication.service import ReplicationService
 from farspan.replication.stream import StreamReply, StreamRequest
 from farspan.retention import Retention
 from farspan.sealing import Sealer, open_sealer
+from farspan.senders import Senders
 from farspan.sessions import SessionTokens
 from farspan.store.base import Store
 from farspan.store.sqlite import open_store
-from farspan.targets.base import TargetSender
-from farspan.targets.sqs import DeadLetterTarget, QueueTarget
+from farspan.targets.oauth import TokenRefused
 from farspan.wire.access import Access
 from farspan.wire.asgi import Application
 from farspan.wire.forward import Forwarder
@@ -116,6 +115,7 @@ class Region:
     delivery: DeliveryService
     replication: ReplicationService
     plane: ControlPlane
+    senders: Senders
 
 
 class Node:
@@ -176,12 +176,10 @@ class Node:
     def _join_region(self, store: Store, resources: Resources) -> Region:
         name = resources.region
         queues = QueueService(name, store, self._clock, self._ids)
-        queue_target = QueueTarget(queues, resources.queue, self._clock.now)
-
-        def sender_of(target_arn: str) -> TargetSender | None:
-            arn = parse_arn(target_arn)
-            return queue_target if arn is not None and arn.service == "sqs" else None
-
+        sealer = self._sealer(resources)
+        senders = Senders(
+            self.config, self._clock, resources, queues, sealer, self._record_authorization
+        )
         ingest = IngestService(
             name,
             store,
@@ -193,8 +191,8 @@ class Node:
             store,
             self._clock,
             self._ids,
-            sender_of,
-            DeadLetterTarget(queues, resources.queue, self._clock.now),
+            senders.sender_of,
+            senders.dead_letters,
         )
         replication = ReplicationService(
             region=name,
@@ -214,11 +212,12 @@ class Node:
             ids=self._ids,
             url=self._public_url(),
             started_at=self._clock.now(),
-            sealer=self._sealer(resources),
+            sealer=sealer,
             sessions=self._sessions,
             enforces_roles=self.config.iam.enforce,
             ingest=ingest,
             quotas=self.config.quotas,
+            targets=self.config.targets,
         )
 
         def on_resource(resource: Resource, exists: bool) -> None:
@@ -226,10 +225,23 @@ class Node:
                 self.catalog.refresh()
             elif isinstance(resource, Rule):
                 delivery.rule_changed(resource, exists=exists)
+            elif isinstance(resource, Connection):
+                senders.tokens.connection_changed(resource, exists=exists)
 
         resources.subscribe(on_resource)
         self.catalog.on_change(replication.refresh)
-        return Region(store, resources, queues, ingest, delivery, replication, plane)
+        return Region(store, resources, queues, ingest, delivery, replication, plane, senders)
+
+    async def _record_authorization(
+        self, connection: Connection, refusal: TokenRefused | None
+    ) -> None:
+        assert self.region is not None, "a Region has connections"
+        await record_authorization(
+            self.region.plane,
+            connection,
+            None if refusal is None else str(refusal),
+            is_verdict=refusal is not None and refusal.is_verdict,
+        )
 
     def _sealer(self, resources: Resources) -> Sealer:
         connections = resources.table(Connection).values()
@@ -375,6 +387,8 @@ class Node:
         if region is not None:
             for rule in region.resources.rules.values():
                 region.delivery.rule_changed(rule, exists=True)
+            for connection in region.resources.table(Connection).values():
+                region.senders.tokens.connection_changed(connection, exists=True)
             region.delivery.start()
             region.replication.refresh()
             retention = Retention(
@@ -417,6 +431,7 @@ class Node:
         if self.region is not None:
             await self.region.replication.close()
             await self.region.delivery.close()
+            await self.region.senders.close()
             await self.region.store.close()
         await self.forwarder.close()
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 import os
 import re
+import ssl
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +28,27 @@ NODE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 """A node's name names its directory as well."""
 USER_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 """The form of IAM's user names."""
+HOST_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", re.ASCII)
+ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
+TARGET_SERVICES = frozenset(
+    {
+        "batch",
+        "codebuild",
+        "codepipeline",
+        "ecs",
+        "execute-api",
+        "firehose",
+        "inspector",
+        "kinesis",
+        "lambda",
+        "redshift-data",
+        "sagemaker",
+        "sns",
+        "ssm",
+        "stepfunctions",
+    }
+)
+"""The AWS services that targets are of, as botocore names them; API Gateway's APIs by ARN."""
 SWITCH = {"on": True, "off": False}
 
 
@@ -87,6 +110,47 @@ class IamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     enforce: bool = False
 
 
+class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where an AWS service is that targets are of, and the keys that sign what is sent there."""
+
+    url: str
+    access_key_id: str = "test"
+    secret_access_key: str = "test"  # noqa: S105 - the documented default of local AWS tools
+
+    def __repr__(self) -> str:
+        """Return where it is, without the secret."""
+        return f"EndpointConfig({self.url!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, str]]:
+        """Return the same for rich, which msgspec would show everything."""
+        return [("url", self.url)]
+
+
+class TargetsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where targets may be, and how they are reached.
+
+    `allow_private` lists networks, addresses and host names that API destinations and token
+    endpoints may be at besides public ones, for every account; `allow_private_for` for one account,
+    by its id. With `auth` off private addresses are allowed anyway, link-local ones never are.
+    `ca_file` names a file of certificates, beside the configuration, that are trusted besides the
+    system's.
+
+    `endpoints` has the URLs of AWS services that are targets, by botocore's name of the service,
+    alone or with keys; `functions` the URLs of single Lambda functions' emulators, by name.
+    """
+
+    allow_private: tuple[str, ...] = ()
+    allow_private_for: dict[str, tuple[str, ...]] = {}
+    ca_file: str | None = None
+    endpoints: dict[str, str | EndpointConfig] = {}
+    functions: dict[str, str] = {}
+
+    def endpoint(self, service: str) -> EndpointConfig | None:
+        """Return where a service is, None where the configuration does not say."""
+        given = self.endpoints.get(service)
+        return EndpointConfig(url=given) if isinstance(given, str) else given
+
+
 class QuotaConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many resources there may be, in one account and Region unless the name says otherwise.
 
@@ -123,6 +187,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     store: StoreConfig = StoreConfig()
     quotas: QuotaConfig = QuotaConfig()
     iam: IamConfig = IamConfig()
+    targets: TargetsConfig = TargetsConfig()
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -157,7 +222,7 @@ def load_config(path: Path, environment: Mapping[str, str] = os.environ) -> Conf
         raise ConfigError(f"{path} is not valid TOML: {error}.") from error
     try:
         config = _override(msgspec.convert(settings, Config), environment)
-        config = _with_policies(config, path)
+        config = _with_places(_with_policies(config, path), path)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}.") from error
     _check(config, path)
@@ -205,12 +270,29 @@ def _with_policy(credential: Credential, path: Path) -> Credential:
     return msgspec.structs.replace(credential, policy=text, policy_file=None)
 
 
+def _with_places(config: Config, path: Path) -> Config:
+    """Return the configuration with the whole path of the file of certificates."""
+    if config.targets.ca_file is None:
+        return config
+    place = path.parent / config.targets.ca_file
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(place)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"{path}: targets.ca_file {place} holds no certificates in PEM form: {reason}."
+        ) from error
+    return msgspec.structs.replace(
+        config, targets=msgspec.structs.replace(config.targets, ca_file=str(place))
+    )
+
+
 def _check_credentials(config: Config, path: Path) -> None:
     if not config.credentials:
         raise ConfigError(f"{path}: there has to be one of [[credentials]] at least.")
     known: set[str] = set()
     for credential in config.credentials:
-        if not re.fullmatch(r"[0-9]{12}", credential.account_id):
+        if not ACCOUNT_ID.fullmatch(credential.account_id):
             raise ConfigError(f"{path}: account_id `{credential.account_id}` must have 12 digits.")
         if credential.access_key_id in known:
             raise ConfigError(f"{path}: access key `{credential.access_key_id}` is there twice.")
@@ -226,6 +308,7 @@ def _check(config: Config, path: Path) -> None:
     for node in config.nodes:
         _check_node(node, config, path)
     _check_credentials(config, path)
+    _check_targets(config.targets, path)
     if not 0 < config.health.time_scale < math.inf:
         raise ConfigError(f"{path}: health.time_scale must be a number above 0.")
     if not 0 <= config.store.retention_hours < math.inf:
@@ -237,6 +320,43 @@ def _check(config: Config, path: Path) -> None:
         raise ConfigError(
             f"{path}: several nodes need a cluster_secret, the same in each node's file."
         )
+
+
+def _check_targets(targets: TargetsConfig, path: Path) -> None:
+    for account in targets.allow_private_for:
+        if not ACCOUNT_ID.fullmatch(account):
+            raise ConfigError(
+                f"{path}: targets.allow_private_for `{account}` must be an account id of 12 digits."
+            )
+    for service in targets.endpoints:
+        endpoint = targets.endpoint(service)
+        if service not in TARGET_SERVICES:
+            raise ConfigError(
+                f"{path}: `{service}` in targets.endpoints is no service that targets are of. "
+                f"There are: {', '.join(sorted(TARGET_SERVICES))}."
+            )
+        if endpoint is not None and not _is_http_url(endpoint.url):
+            raise ConfigError(
+                f"{path}: `{endpoint.url}` in targets.endpoints.{service} is no http URL."
+            )
+    for name, url in targets.functions.items():
+        if not _is_http_url(url):
+            raise ConfigError(f"{path}: `{url}` in targets.functions.{name} is no http URL.")
+    lists = [targets.allow_private, *targets.allow_private_for.values()]
+    for text in (text for listed in lists for text in listed):
+        if not (HOST_NAME.fullmatch(text) or _is_network(text)):
+            raise ConfigError(
+                f"{path}: `{text}` in targets.allow_private is no host name, address or network "
+                "such as 10.0.0.0/8."
+            )
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_node(node: NodeConfig, config: Config, path: Path) -> None:
@@ -276,6 +396,33 @@ def _rendered_quotas(quotas: QuotaConfig) -> list[str]:
     return ["", "[quotas]", *changed] if changed else []
 
 
+def _rendered_targets(targets: TargetsConfig) -> list[str]:
+    """Return the section of the targets, nothing where it has only defaults."""
+    if targets == TargetsConfig():
+        return []
+    lines = ["", "[targets]", f"allow_private = {_list(targets.allow_private)}"]
+    if targets.ca_file is not None:
+        lines.append(f"ca_file = {_quote(targets.ca_file)}")
+    if targets.allow_private_for:
+        lines += ["", "[targets.allow_private_for]"]
+        lines += [f"{key} = {_list(listed)}" for key, listed in targets.allow_private_for.items()]
+    if targets.functions:
+        lines += ["", "[targets.functions]"]
+        lines += [f"{_quote(name)} = {_quote(url)}" for name, url in targets.functions.items()]
+    for service in targets.endpoints:
+        endpoint = targets.endpoint(service)
+        assert endpoint is not None, "a service that is listed has an endpoint"
+        lines += ["", f"[targets.endpoints.{service}]"]
+        lines += [
+            f"{name} = {_quote(text)}" for name, text in msgspec.structs.asdict(endpoint).items()
+        ]
+    return lines
+
+
+def _list(texts: tuple[str, ...]) -> str:
+    return f"[{', '.join(map(_quote, texts))}]"
+
+
 def render_config(config: Config) -> str:
     """Return the configuration as the TOML that `load_config` reads."""
     lines = [
@@ -293,6 +440,7 @@ def render_config(config: Config) -> str:
         "[iam]",
         f"enforce = {str(config.iam.enforce).lower()}",
         *_rendered_quotas(config.quotas),
+        *_rendered_targets(config.targets),
     ]
     for node in config.nodes:
         lines += ["", "[[nodes]]", f"name = {_quote(node.name)}", f"url = {_quote(node.url)}"]

@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.client import BaseClient
 
+if TYPE_CHECKING:
+    from tests.parity.conftest import Eventually
+
 EAST = "us-east-1"
 ACCOUNT = "000000000000"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-NO_TOKEN = "Farspan does not request OAuth tokens yet."
+OUT_OF_REACH = (
+    "The authorization endpoint gave no token: 127.0.0.1 is at an address that targets may not "
+    "reach; [targets] allow_private in farspan.toml lists those that they may."
+)
 REMOVED = (
     "The authorization parameters were removed from this connection by a DeauthorizeConnection "
     "operation."
@@ -28,7 +34,7 @@ API_KEY = {"ApiKeyAuthParameters": {"ApiKeyName": "x-key", "ApiKeyValue": "hush-
 OAUTH = {
     "OAuthParameters": {
         "ClientParameters": {"ClientID": "client", "ClientSecret": "hush-client"},
-        "AuthorizationEndpoint": "https://login.example.com/token",
+        "AuthorizationEndpoint": "https://127.0.0.1/token",
         "HttpMethod": "POST",
         "OAuthHttpParameters": {
             "BodyParameters": [
@@ -138,15 +144,18 @@ def test_describe_of_an_api_key(
     assert {"ApiKeyAuthParameters": {"ApiKeyName": "x-key"}} == described()["AuthParameters"]
 
 
-def test_describe_of_oauth(connection: Connection, described: Callable[[], dict[str, Any]]) -> None:
+def test_describe_of_oauth(
+    connection: Connection, described: Callable[[], dict[str, Any]], eventually: Eventually
+) -> None:
     """The client's id and where the token comes from are shown, and why it is not authorised."""
     connection(AuthorizationType="OAUTH_CLIENT_CREDENTIALS", AuthParameters=OAUTH)
+    eventually(lambda: described()["ConnectionState"] != "AUTHORIZING")
     found = described()
 
     assert {
         "OAuthParameters": {
             "ClientParameters": {"ClientID": "client"},
-            "AuthorizationEndpoint": "https://login.example.com/token",
+            "AuthorizationEndpoint": "https://127.0.0.1/token",
             "HttpMethod": "POST",
             "OAuthHttpParameters": {
                 "BodyParameters": [
@@ -156,7 +165,7 @@ def test_describe_of_oauth(connection: Connection, described: Callable[[], dict[
             },
         }
     } == found["AuthParameters"]
-    assert ("AUTHORIZING", NO_TOKEN) == (found["ConnectionState"], found["StateReason"])
+    assert ("DEAUTHORIZED", OUT_OF_REACH) == (found["ConnectionState"], found["StateReason"])
     assert "LastAuthorizedTime" not in found
 
 
@@ -337,14 +346,20 @@ def test_lists_are_in_order_of_name_and_in_pages(
     ) == refusal(events.list_connections, NamePrefix="x", NextToken=first["NextToken"])
 
 
-def test_lists_by_state(events: BaseClient, connection: Connection, name: str) -> None:
+def test_lists_by_state(
+    events: BaseClient, connection: Connection, name: str, eventually: Eventually
+) -> None:
     """Name and state may be asked for together."""
     connection()
     connection(f"{name}-2", AuthorizationType="OAUTH_CLIENT_CREDENTIALS", AuthParameters=OAUTH)
-    found = events.list_connections(NamePrefix=name, ConnectionState="AUTHORIZING")["Connections"]
+    found = eventually(
+        lambda: events.list_connections(NamePrefix=name, ConnectionState="DEAUTHORIZED")[
+            "Connections"
+        ]
+    )
 
     assert [f"{name}-2"] == [one["Name"] for one in found]
-    assert [NO_TOKEN] == [one["StateReason"] for one in found]
+    assert [OUT_OF_REACH] == [one["StateReason"] for one in found]
 
 
 # --- update ----------------------------------------------------------------------------------
@@ -423,14 +438,14 @@ def test_update_to_another_type(
             "InvocationHttpParameters": {"BodyParameters": [{"Key": "c", "Value": "3"}]},
         }
     )
-    events.update_connection(
+    changed = events.update_connection(
         Name=name, AuthorizationType="OAUTH_CLIENT_CREDENTIALS", AuthParameters=OAUTH
     )
     found = described()
 
     assert ("OAUTH_CLIENT_CREDENTIALS", "AUTHORIZING") == (
         found["AuthorizationType"],
-        found["ConnectionState"],
+        changed["ConnectionState"],
     )
     assert {"OAuthParameters", "InvocationHttpParameters"} == set(found["AuthParameters"])
 

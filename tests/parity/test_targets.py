@@ -155,7 +155,12 @@ ID_PATTERN = r"[\.\-_A-Za-z0-9]+"
         (
             [{"Id": "q", "Arn": f"arn:aws:lambda:{EAST}:{ACCOUNT}:function:f"}],
             f"Parameter arn:aws:lambda:{EAST}:{ACCOUNT}:function:f is not valid. Reason: Farspan "
-            "does not have targets of lambda yet; target q can be a standard SQS queue.",
+            "has no endpoint for service lambda; set [targets.endpoints] lambda in farspan.toml.",
+        ),
+        (
+            [{"Id": "q", "Arn": f"arn:aws:dynamodb:{EAST}:{ACCOUNT}:table/t"}],
+            f"Parameter arn:aws:dynamodb:{EAST}:{ACCOUNT}:table/t is not valid. Reason: Farspan "
+            "does not have targets of dynamodb yet; target q can be a standard SQS queue.",
         ),
         (
             [{"Id": "q", "Arn": f"{QUEUE}.fifo"}],
@@ -200,6 +205,7 @@ ID_PATTERN = r"[\.\-_A-Za-z0-9]+"
         "template",
         "variable",
         "lambda",
+        "dynamodb",
         "fifo",
         "other-region",
         "other-account",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,7 @@ from farspan.config import (
     NodeConfig,
     QuotaConfig,
     StoreConfig,
+    TargetsConfig,
     load_config,
     render_config,
 )
@@ -218,3 +220,43 @@ def test_quotas_that_are_none(tmp_path: Path, line: str) -> None:
     """The message names the file and the setting."""
     with pytest.raises(ConfigError, match="quotas"):
         load_config(write(tmp_path, f"[quotas]\n{line}\n"), {})
+
+
+def test_where_targets_may_be(tmp_path: Path, certificate: Path) -> None:
+    """The section of the targets is read, and written again as it was."""
+    config = load_config(
+        write(
+            tmp_path,
+            '[targets]\nallow_private = ["10.0.0.0/8", "::1", "hooks.internal"]\n'
+            f'ca_file = "{certificate}"\n'
+            '[targets.allow_private_for]\n000000000000 = ["127.0.0.1"]\n',
+        ),
+        {},
+    )
+
+    assert config.targets == TargetsConfig(
+        allow_private=("10.0.0.0/8", "::1", "hooks.internal"),
+        allow_private_for={"000000000000": ("127.0.0.1",)},
+        ca_file=str(certificate),
+    )
+    (tmp_path / "again").mkdir()
+    again = tmp_path / "again" / CONFIG_FILE_NAME
+    again.write_text(render_config(config))
+    assert config.targets == load_config(again, {}).targets
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ('allow_private = ["10.0.0.1/8"]', "`10.0.0.1/8` in targets.allow_private"),
+        ('allow_private = ["https://a.example"]', "`https://a.example` in targets.allow_private"),
+        ('allow_private = ["1.2.3"]', "`1.2.3` in targets.allow_private"),
+        ("allow_private_for = { shop = [] }", "`shop` must be an account id"),
+        ('ca_file = "none.pem"', "none.pem holds no certificates in PEM form: No such file"),
+        ('ca_file = "farspan.toml"', "farspan.toml holds no certificates in PEM form"),
+    ],
+)
+def test_targets_that_are_nowhere(tmp_path: Path, lines: str, message: str) -> None:
+    """The message names the file and what is wrong in it."""
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_config(write(tmp_path, f"[targets]\n{lines}\n"), {})

@@ -1,6 +1,6 @@
 """API destinations: Create, Describe, List, Update, DeleteApiDestination.
 
-So far they are resources only: no rule can have one as its target, so none is invoked.
+What invokes them is `targets.api_destination`, for rules that have them as targets.
 """
 
 from __future__ import annotations

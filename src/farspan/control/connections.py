@@ -1,8 +1,8 @@
 """Connections: Create, Describe, List, Update, Deauthorize, DeleteConnection.
 
 A secret is opened here only to merge an update into it, and sealed again before anything is
-written. No answer, log line or error may hold any of it. So far no token is asked for, so a
-connection with OAuth stays AUTHORIZING, and says why.
+written. No answer, log line or error may hold any of it. A connection with OAuth is AUTHORIZING
+until its first token is there; what asks for tokens tells `record_authorization` how it went.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from farspan.model.connection import (
     secret_arn_of,
 )
 
-NO_TOKEN_YET = "Farspan does not request OAuth tokens yet."  # noqa: S105 - a sentence
+STATE_REASON_CHARACTERS_MAX = 512  # the API's model, ConnectionStateReason
 DEAUTHORIZED = (
     "The authorization parameters were removed from this connection by a DeauthorizeConnection "
     "operation."
@@ -205,6 +205,43 @@ async def rewrap_secrets(plane: ControlPlane) -> None:
             log.info("secret of %s is under the current key", connection.arn)
 
 
+async def record_authorization(
+    plane: ControlPlane, asked_for: Connection, reason: str | None, *, is_verdict: bool
+) -> None:
+    """Record how a token request for a connection went: well, or why not.
+
+    `is_verdict` tells that the authorization endpoint refused. A connection that was authorised
+    before stays so while the endpoint is merely out of reach. What became of the connection in the
+    meantime stands.
+    """
+    async with plane.changing:
+        known = plane.resources.table(Connection).get(asked_for.key)
+        if (
+            known is None
+            or (known.arn, known.secret_version) != (asked_for.arn, asked_for.secret_version)
+            or known.sealed_secret is None
+        ):
+            return
+        now = plane.clock.now()
+        if reason is None:
+            changed = msgspec.structs.replace(
+                known,
+                state=ConnectionState.AUTHORIZED,
+                state_reason=None,
+                last_authorized_time=now,
+            )
+        elif is_verdict or not known.is_authorized:
+            changed = msgspec.structs.replace(
+                known,
+                state=ConnectionState.DEAUTHORIZED,
+                state_reason=reason[:STATE_REASON_CHARACTERS_MAX],
+            )
+        else:
+            return
+        if changed != known:
+            await plane.resources.save(changed, now=now)
+
+
 def connection_at(plane: ControlPlane, caller: Caller, text: str) -> Connection | None:
     """Return the caller's connection of an ARN, None where there is none.
 
@@ -249,7 +286,7 @@ def _authorized(
         connection,
         authorization_type=kind,
         state=ConnectionState.AUTHORIZING if waits else ConnectionState.AUTHORIZED,
-        state_reason=NO_TOKEN_YET if waits else None,
+        state_reason=None,
         auth_parameters=_shown_parameters(kind, secret),
         sealed_secret=plane.sealer.seal(
             msgspec.json.encode(secret), arn=connection.arn, version=version

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from farspan.catalog.federation import PeerReport
 from farspan.catalog.resources import Resources
 from farspan.clock import Clock, IdSource, SystemIds
-from farspan.config import QuotaConfig
+from farspan.config import QuotaConfig, TargetsConfig
 from farspan.control.grants import Grants
 from farspan.ingest.service import IngestService
 from farspan.model.endpoint import Endpoint
@@ -97,6 +97,7 @@ class ControlPlane:
     sealer: Sealer
     ingest: IngestService
     quotas: QuotaConfig = field(default_factory=QuotaConfig)
+    targets: TargetsConfig = field(default_factory=TargetsConfig)
     started_at: float = 0.0
     sessions: SessionTokens = field(default_factory=lambda: SessionTokens("", SystemIds().token))
     enforces_roles: bool = False

@@ -14,8 +14,8 @@ from farspan.control.passed_roles import check_passed_role
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
 from farspan.control.rules import existing_rule, refuse_managed
 from farspan.control.target_inputs import target_input
-from farspan.errors import LimitExceededException, ManagedRuleException, ValidationException
-from farspan.model.arn import parse_arn
+from farspan.control.target_kinds import check_queue, target_parameters
+from farspan.errors import LimitExceededException, ManagedRuleException
 from farspan.model.rule import RetryPolicy, Target
 
 MEMBERS = frozenset(
@@ -30,7 +30,7 @@ MEMBERS = frozenset(
         "RetryPolicy",
     }
 )
-"""What a target may have so far."""
+"""What a target of every kind may have; `target_kinds` has what a kind has for itself."""
 
 
 @operation("events", "PutTargets", changes_resources=True)
@@ -86,17 +86,13 @@ async def remove_targets(plane: ControlPlane, caller: Caller, params: Params) ->
 
 def _target(plane: ControlPlane, caller: Caller, given: Mapping[str, Any]) -> Target:
     target_id, arn = given["Id"], given["Arn"]
-    for member in given:
-        if member not in MEMBERS:
-            raise ValidationException(
-                f"Parameter {member} is not valid for target {target_id}. "
-                f"Reason: Farspan does not have {member} yet."
-            )
-    _check_queue(plane, caller, arn, f"target {target_id}")
+    parameters = target_parameters(
+        plane, caller, {name: value for name, value in given.items() if name not in MEMBERS}, given
+    )
     said = target_input(target_id, given)
     dead_letter_arn = (given.get("DeadLetterConfig") or {}).get("Arn")
     if dead_letter_arn is not None:
-        _check_queue(plane, caller, dead_letter_arn, f"the dead-letter queue of {target_id}")
+        check_queue(plane, caller, dead_letter_arn, f"the dead-letter queue of {target_id}")
     policy = given.get("RetryPolicy") or {}
     return Target(
         id=target_id,
@@ -109,31 +105,9 @@ def _target(plane: ControlPlane, caller: Caller, given: Mapping[str, Any]) -> Ta
             maximum_retry_attempts=policy.get("MaximumRetryAttempts", 185),
             maximum_event_age_in_seconds=policy.get("MaximumEventAgeInSeconds", 86_400),
         ),
+        parameters=parameters,
         given=_shown(given),
     )
-
-
-def _check_queue(plane: ControlPlane, caller: Caller, text: str, role: str) -> None:
-    """Accept the ARN of a standard queue of the caller's in this Region.
-
-    Whether the queue exists is not asked, as on AWS.
-    """
-    arn = parse_arn(text)
-    if arn is None:
-        raise ValidationException(
-            f"Parameter {text} is not valid. Reason: Provided Arn is not in correct format."
-        )
-    if arn.service != "sqs" or arn.resource.endswith(".fifo"):
-        kind = "FIFO queues" if arn.service == "sqs" else f"targets of {arn.service}"
-        raise ValidationException(
-            f"Parameter {text} is not valid. Reason: Farspan does not have {kind} yet; "
-            f"{role} can be a standard SQS queue."
-        )
-    if (arn.region, arn.account) != (plane.region, caller.account):
-        raise ValidationException(
-            f"Parameter {text} is not valid. Reason: {role} must be a queue of account "
-            f"{caller.account} in Region {plane.region}."
-        )
 
 
 def _shown(given: Mapping[str, Any]) -> dict[str, object]:

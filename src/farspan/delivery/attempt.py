@@ -73,7 +73,9 @@ def decide(delivery: Delivery, outcome: Outcome, now: float, fraction: float) ->
     policy = delivery.retry_policy
     if delivery.attempt_count > policy.maximum_retry_attempts:
         return _end(delivery, outcome, Exhausted.ATTEMPTS)
-    due = now + pause_seconds(delivery.attempt_count, fraction)
+    # The longer of the two, as EventBridge waits after a Retry-After header.
+    pause = max(pause_seconds(delivery.attempt_count, fraction), outcome.retry_after_seconds)
+    due = now + pause
     if due - delivery.planned_at > policy.maximum_event_age_in_seconds:
         return _end(delivery, outcome, Exhausted.AGE)
     return RetryAt(due)

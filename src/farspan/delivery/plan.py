@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from farspan.delivery.parameters import resolve
 from farspan.delivery.transform import Payload, Subject, payload_for
 from farspan.model.delivery import Delivery
 from farspan.model.rule import Rule
@@ -35,10 +36,11 @@ def plan_deliveries(
     deliveries: list[Delivery] = []
     for rule in rules:
         for target in rule.targets.values():
-            payload = whole
-            if target.has_input:
+            payload, parameters = whole, target.parameters
+            if target.has_input or parameters:
                 event = event or Subject(envelope, accepted_at)
-                payload = payload_for(target, rule, event)
+                payload = payload_for(target, rule, event) if target.has_input else whole
+                parameters = resolve(parameters, event.value)
             deliveries.append(
                 Delivery(
                     delivery_id=f"{event_id}/{rule.arn}/{target.id}",
@@ -52,6 +54,7 @@ def plan_deliveries(
                     retry_policy=target.retry_policy,
                     dead_letter_arn=target.dead_letter_arn,
                     trace_header=trace_header,
+                    parameters=parameters,
                 )
             )
     return deliveries

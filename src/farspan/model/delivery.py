@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -16,8 +17,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     that a target may get, `is_invalid` is set and the payload is what the dead letter shows.
     `attempt_count` counts the attempts made. `planned_at` is seconds since the epoch: the event's
     age counts from it. The retry policy and the dead-letter queue are copied, so that a change of
-    the rule leaves what is under way alone. `trace_header` goes to the target, or with the dead
-    letter, beside the payload.
+    the rule leaves what is under way alone; `parameters` too, the target's own members such as
+    HttpParameters. `trace_header` goes to the target, or with the dead letter, beside the payload.
     """
 
     delivery_id: str
@@ -32,6 +33,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     retry_policy: RetryPolicy = RetryPolicy()
     dead_letter_arn: str | None = None
     trace_header: str | None = None
+    parameters: dict[str, Any] = {}
 
 
 class Verdict(StrEnum):
@@ -43,11 +45,15 @@ class Verdict(StrEnum):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of one attempt, with EventBridge's error code and message where it failed."""
+    """The result of one attempt, with EventBridge's error code and message where it failed.
+
+    `retry_after_seconds` is how long the target asks to be left alone.
+    """
 
     verdict: Verdict
     error_code: str | None = None
     error_message: str | None = None
+    retry_after_seconds: float = 0.0
 
 
 DELIVERED = Outcome(verdict=Verdict.DELIVERED)

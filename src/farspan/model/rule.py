@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -48,7 +48,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Where a rule sends what it matches.
 
     At most one of `input`, `input_path` and `input_transformer` says what to send instead of the
-    event. `given` is the target as PutTargets received it, for ListTargetsByRule to return.
+    event. `parameters` are the members that its kind of target has for itself: HttpParameters and
+    others. `given` is the target as PutTargets received it, for ListTargetsByRule to return.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     input_transformer: InputTransformer | None = None
     dead_letter_arn: str | None = None
     retry_policy: RetryPolicy = RetryPolicy()
+    parameters: dict[str, Any] = {}
     given: dict[str, object] = {}
 
     @property

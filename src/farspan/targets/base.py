@@ -19,6 +19,12 @@ NO_RESOURCE = "NO_RESOURCE"  # the target does not exist
 INVALID_JSON = "INVALID_JSON"  # the payload is not what the target takes
 INVALID_PARAMETER = "INVALID_PARAMETER"  # the target refuses the payload
 INTERNAL_ERROR = "INTERNAL_ERROR"  # Farspan itself could not make the attempt
+NO_PERMISSIONS = "NO_PERMISSIONS"  # the target does not let the sender in
+CONNECTION_FAILURE = "CONNECTION_FAILURE"  # the target cannot be reached
+ERROR_FROM_TARGET = "ERROR_FROM_TARGET"  # the target failed
+SDK_CLIENT_ERROR = "SDK_CLIENT_ERROR"  # the target refuses the request
+THROTTLING = "THROTTLING"  # the target has too much to do
+TIMEOUT = "TIMEOUT"  # the target did not answer in time
 
 INVALID_INPUT = Outcome(
     verdict=Verdict.PERMANENT,

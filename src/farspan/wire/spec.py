@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-Protocol = Literal["json", "rest-xml", "query"]
+Protocol = Literal["json", "rest-xml", "query", "rest-json"]
 
 # The API versions Farspan speaks. A later model is a different API until someone has read it.
 API_VERSIONS: Final[Mapping[str, str]] = MappingProxyType(
@@ -30,6 +30,25 @@ API_VERSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "route53": "2013-04-01",
         "sqs": "2012-11-05",
         "sts": "2011-06-15",
+    }
+)
+
+# The APIs that targets are called through.
+TARGET_API_VERSIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "batch": "2016-08-10",
+        "codebuild": "2016-10-06",
+        "codepipeline": "2015-07-09",
+        "ecs": "2014-11-13",
+        "firehose": "2015-08-04",
+        "inspector": "2016-02-16",
+        "kinesis": "2013-12-02",
+        "lambda": "2015-03-31",
+        "redshift-data": "2019-12-20",
+        "sagemaker": "2017-07-24",
+        "sns": "2010-03-31",
+        "ssm": "2014-11-06",
+        "stepfunctions": "2016-11-23",
     }
 )
 
@@ -254,6 +273,36 @@ def service(name: str) -> Service:
                 if entry.get("exception")
             }
         ),
+    )
+
+
+def outgoing(name: str, wanted: Collection[str]) -> Service:
+    """Return the model of a service that is called, with these operations and their inputs alone.
+
+    The whole of some would be megabytes. `name` is a key of TARGET_API_VERSIONS.
+    """
+    api_version = TARGET_API_VERSIONS[name]
+    model = _load_model(name, api_version)
+    metadata = model["metadata"]
+    shapes = _Shapes(model["shapes"])
+    protocols: list[Protocol] = metadata.get("protocols") or [metadata["protocol"]]
+    return Service(
+        name=name,
+        signing_name=metadata.get("signingName", metadata["endpointPrefix"]),
+        protocol=next(one for one in protocols if one in ("json", "query", "rest-json")),
+        json_version=metadata.get("jsonVersion"),
+        target_prefix=metadata.get("targetPrefix"),
+        api_version=api_version,
+        xml_namespace=metadata.get("xmlNamespace"),
+        operations=MappingProxyType(
+            {
+                operation: _operation(
+                    name, operation, shapes, {**model["operations"][operation], "output": {}}
+                )
+                for operation in wanted
+            }
+        ),
+        errors=MappingProxyType({}),
     )
 
 

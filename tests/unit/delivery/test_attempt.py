@@ -148,3 +148,18 @@ def test_pauses_grow(attempt_count: int) -> None:
 def test_a_pause_doubles_up_to_the_cap(attempt_count: int, ceiling: float) -> None:
     """The ceiling doubles from a second to the cap, and half the jitter is half of it."""
     assert pause_seconds(attempt_count, 0.5) == ceiling / 2
+
+
+@pytest.mark.parametrize(("asked", "pause"), [(0.0, 2.0), (1.0, 2.0), (30.0, 30.0)])
+def test_a_target_that_asks_for_a_pause(asked: float, pause: float) -> None:
+    """The longer of the back-off and what the target asks for is waited."""
+    outcome = Outcome(verdict=Verdict.RETRYABLE, retry_after_seconds=asked)
+
+    assert RetryAt(1_010.0 + pause) == decide(delivery(3), outcome, 1_010.0, 0.5)
+
+
+def test_a_target_that_asks_for_too_long_a_pause() -> None:
+    """A pause beyond the event's age ends the delivery at once (G4)."""
+    outcome = Outcome(verdict=Verdict.RETRYABLE, error_code="C", retry_after_seconds=91.0)
+
+    assert Drop("C", "", Exhausted.AGE) == decide(delivery(1, None), outcome, 1_010.0, 0.5)

@@ -105,10 +105,23 @@ def test_planning_again_gives_the_same_deliveries() -> None:
 
 
 def test_a_delivery_has_what_its_target_says() -> None:
-    """Input, retry policy and dead-letter queue are the target's; without Input, the event."""
+    """Input, retry policy, dead-letter queue and parameters are the target's.
+
+    Without Input, the event.
+    """
     policy = RetryPolicy(maximum_retry_attempts=1)
     rules = [
-        rule("a", target("x"), target("y", input="é", dead_letter_arn="q", retry_policy=policy))
+        rule(
+            "a",
+            target("x"),
+            target(
+                "y",
+                input="é",
+                dead_letter_arn="q",
+                retry_policy=policy,
+                parameters={"HttpParameters": {"PathParameterValues": ["1"]}},
+            ),
+        )
     ]
 
     plain, given = plan_deliveries(EVENT, rules, 5.0, 4.0)
@@ -126,8 +139,10 @@ def test_a_delivery_has_what_its_target_says() -> None:
         "retry_policy": RetryPolicy(),
         "dead_letter_arn": None,
         "trace_header": None,
+        "parameters": {},
     }
     assert (given.payload, given.retry_policy, given.dead_letter_arn) == ("é".encode(), policy, "q")
+    assert {"HttpParameters": {"PathParameterValues": ["1"]}} == given.parameters
 
 
 def test_each_target_has_its_own_input() -> None:

@@ -1,0 +1,129 @@
+"""Which kinds of targets there are, and what PutTargets asks of each.
+
+Whether a target exists is not asked, as on AWS: a delivery to what is not there fails by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from farspan.control.plane import Caller, ControlPlane
+from farspan.delivery.event_values import parse_path
+from farspan.delivery.parameters import paths_in
+from farspan.errors import ValidationException
+from farspan.model.arn import Arn, parse_arn
+from farspan.targets.aws_kinds import MEMBERS, AwsKind, kind_of, no_url
+
+API_DESTINATION = re.compile(r"api-destination/[.\-_A-Za-z0-9]{1,64}/[\-A-Za-z0-9]+")
+
+REST_API = re.compile(r"[A-Za-z0-9]+/[^/]+/(\*|GET|HEAD|OPTIONS|PUT|POST|PATCH|DELETE)(/.*)?")
+"""An API of API Gateway: its id, a stage, a method and a path."""
+
+KIND_MEMBERS = MEMBERS | {"HttpParameters"}
+"""Members that some kinds of targets have."""
+
+
+def target_parameters(
+    plane: ControlPlane, caller: Caller, own: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a target has for its kind alone, checked.
+
+    `own` are the members of `given` that not every kind has. Raises ValidationException.
+    """
+    target_id, text = given["Id"], given["Arn"]
+    arn = _parsed(text)
+    kind = kind_of(arn)
+    if kind is not None:
+        _check_aws(plane, caller, arn, kind, given)
+        allowed = kind.parameters
+    elif arn.service == "events" and API_DESTINATION.fullmatch(arn.resource):
+        _check_owner(plane, caller, arn, text, "an API destination")
+        _check_role(given)
+        allowed = frozenset({"HttpParameters"})
+    elif arn.service == "execute-api" and REST_API.fullmatch(arn.resource):
+        _check_owner(plane, caller, arn, text, "an API")
+        if "execute-api" not in plane.targets.endpoints:
+            raise ValidationException(
+                f"Parameter {text} is not valid. Reason: {no_url('execute-api')}"
+            )
+        allowed = frozenset({"HttpParameters"})
+    else:
+        check_queue(plane, caller, text, f"target {target_id}")
+        allowed = frozenset()
+    for member in own:
+        if member not in allowed:
+            where = f"for targets of {arn.service}" if member in KIND_MEMBERS else "yet"
+            raise ValidationException(
+                f"Parameter {member} is not valid for target {target_id}. "
+                f"Reason: Farspan does not have {member} {where}."
+            )
+        _check_paths(member, own[member], target_id)
+    return dict(own)
+
+
+def _check_aws(
+    plane: ControlPlane, caller: Caller, arn: Arn, kind: AwsKind, given: Mapping[str, Any]
+) -> None:
+    """Accept a target of another AWS service of the caller's, whose URL is known."""
+    text = given["Arn"]
+    has_url = kind.service in plane.targets.endpoints or (
+        kind.service == "lambda" and arn.resource.split(":")[1] in plane.targets.functions
+    )
+    if not has_url:
+        raise ValidationException(f"Parameter {text} is not valid. Reason: {no_url(kind.service)}")
+    _check_owner(plane, caller, arn, text, f"a target of {arn.service}")
+    if kind.needs_role:
+        _check_role(given)
+    missing = sorted(kind.required - given.keys())
+    if missing:
+        raise ValidationException(
+            f"Parameter(s) {', '.join(missing)} must be specified for target: {given['Id']}."
+        )
+
+
+def _check_role(given: Mapping[str, Any]) -> None:
+    if not given.get("RoleArn"):
+        raise ValidationException(f"RoleArn is required for target {given['Arn']}.")
+
+
+def check_queue(plane: ControlPlane, caller: Caller, text: str, role: str) -> None:
+    """Accept the ARN of a standard queue of the caller's in this Region."""
+    arn = _parsed(text)
+    if arn.service != "sqs" or arn.resource.endswith(".fifo"):
+        kind = "FIFO queues" if arn.service == "sqs" else f"targets of {arn.service}"
+        raise ValidationException(
+            f"Parameter {text} is not valid. Reason: Farspan does not have {kind} yet; "
+            f"{role} can be a standard SQS queue."
+        )
+    _check_owner(plane, caller, arn, text, "a queue", role)
+
+
+def _parsed(text: str) -> Arn:
+    arn = parse_arn(text)
+    if arn is None:
+        raise ValidationException(
+            f"Parameter {text} is not valid. Reason: Provided Arn is not in correct format."
+        )
+    return arn
+
+
+def _check_owner(
+    plane: ControlPlane, caller: Caller, arn: Arn, text: str, kind: str, role: str = "it"
+) -> None:
+    if (arn.region, arn.account) != (plane.region, caller.account):
+        raise ValidationException(
+            f"Parameter {text} is not valid. Reason: {role} must be {kind} of account "
+            f"{caller.account} in Region {plane.region}."
+        )
+
+
+def _check_paths(member: str, given: object, target_id: str) -> None:
+    """Refuse what is meant as a JSON path and is none that EventBridge has. The text is ours."""
+    for path in paths_in(given):
+        if parse_path(path) is None:
+            raise ValidationException(
+                f"Parameter {member} is not valid for target {target_id}. "
+                f"Reason: `{path}` is not a supported JSON path."
+            )

@@ -1,0 +1,174 @@
+"""The senders of a Region: which one reaches which kind of target, and what they share.
+
+With `app` this is where kinds of targets are named. They share one connector, so that every request
+to a target passes one guard.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import msgspec
+
+from farspan.catalog.resources import Resources
+from farspan.clock import Clock
+from farspan.config import Config, TargetsConfig
+from farspan.model.api_destination import ApiDestination
+from farspan.model.arn import parse_arn
+from farspan.model.connection import Connection, Secret
+from farspan.queues.service import QueueService
+from farspan.sealing import Sealer
+from farspan.targets.api_destination import ApiDestinationTarget
+from farspan.targets.api_gateway import ApiGatewayTarget
+from farspan.targets.aws_api import AwsApiTarget
+from farspan.targets.aws_kinds import KINDS, SERVICES
+from farspan.targets.aws_wire import AwsOperation, ServiceUrl, Unsigned
+from farspan.targets.base import TargetSender
+from farspan.targets.connector import Connector, tls_context
+from farspan.targets.egress import Egress, egress
+from farspan.targets.oauth import Report, TokenSource
+from farspan.targets.sqs import DeadLetterTarget, QueueTarget
+from farspan.wire import spec
+from farspan.wire.http import Request
+from farspan.wire.sigv4 import sign
+
+
+class Senders:
+    """What sends a Region's deliveries and dead letters. Close it when nothing is sent any more."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        resources: Resources,
+        queues: QueueService,
+        sealer: Sealer,
+        report: Report,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._sealer = sealer
+        self._connector = Connector(
+            functools.cache(self._egress_of), tls_context(config.targets.ca_file)
+        )
+        self.tokens = TokenSource(self._connector, clock, self._open_secret, report)
+        self.dead_letters = DeadLetterTarget(queues, resources.queue, clock.now)
+        self._service_urls = service_urls(config.targets)
+        aws_api = self._aws_api()
+        self._senders: dict[str, TargetSender] = {
+            **{kind.arn_service: aws_api for kind in KINDS},
+            "execute-api": ApiGatewayTarget(
+                self._connector, clock, self._service_urls.get("execute-api"), self._sign
+            ),
+            "sqs": QueueTarget(queues, resources.queue, clock.now),
+            "events": ApiDestinationTarget(
+                self._connector,
+                self.tokens,
+                clock,
+                lambda account, name: resources.table(ApiDestination).get(f"{account}/{name}"),
+                lambda account, name: resources.table(Connection).get(f"{account}/{name}"),
+                self._open_secret,
+            ),
+        }
+
+    def sender_of(self, target_arn: str) -> TargetSender | None:
+        """Return what sends to a target; None where Farspan has no such kind of target."""
+        arn = parse_arn(target_arn)
+        return self._senders.get(arn.service) if arn is not None else None
+
+    def _aws_api(self) -> AwsApiTarget:
+        """Return what calls AWS's own APIs, with the models of the services that have a URL."""
+        urls = self._service_urls
+        operations = {
+            (service, operation.name): operation
+            for service in urls.keys() & SERVICES
+            for operation in outgoing_operations(service)
+        }
+        return AwsApiTarget(
+            self._connector, operations, urls, self._config.targets.functions, self._sign
+        )
+
+    def _sign(self, unsigned: Unsigned) -> dict[str, str]:
+        return sign_outgoing(unsigned, self._clock.now())
+
+    def _open_secret(self, connection: Connection) -> Secret:
+        """Return a connection's secret, for one use."""
+        assert connection.sealed_secret is not None, "a connection in use has a secret"
+        opened = self._sealer.open(
+            connection.sealed_secret, arn=connection.arn, version=connection.secret_version
+        )
+        return msgspec.json.decode(opened, type=Secret)
+
+    def _egress_of(self, account: str) -> Egress:
+        """Return where an account's targets may be."""
+        targets = self._config.targets
+        listed = (*targets.allow_private, *targets.allow_private_for.get(account, ()))
+        return egress(listed, allows_private=not self._config.auth)
+
+    async def close(self) -> None:
+        """Stop what is under way."""
+        await self.tokens.close()
+        await self._connector.close()
+
+
+def service_urls(targets: TargetsConfig) -> dict[str, ServiceUrl]:
+    """Return where the services are that the configuration has a URL of."""
+    given = {service: targets.endpoint(service) for service in targets.endpoints}
+    return {
+        service: ServiceUrl(
+            url=endpoint.url,
+            access_key_id=endpoint.access_key_id,
+            secret_access_key=endpoint.secret_access_key,
+        )
+        for service, endpoint in given.items()
+        if endpoint is not None
+    }
+
+
+def outgoing_operations(service: str) -> list[AwsOperation]:
+    """Return what a service's model says of the operations that its targets call."""
+    wanted = {name for kind in KINDS if kind.service == service for name in kind.operations}
+    model = spec.outgoing(service, wanted)
+    return [_outgoing(model, operation) for operation in model.operations.values()]
+
+
+def _outgoing(model: spec.Service, operation: spec.Operation) -> AwsOperation:
+    assert operation.input_shape is not None, "what targets call has an input"
+    assert model.protocol != "rest-xml", "no service that targets are of speaks REST-XML"
+    members = operation.input_shape.members.values()
+    return AwsOperation(
+        service=model.name,
+        name=operation.name,
+        signing_name=model.signing_name,
+        protocol=model.protocol,
+        json_version=model.json_version or "",
+        target_prefix=model.target_prefix or "",
+        api_version=model.api_version,
+        method=operation.http_method,
+        uri=operation.http_uri,
+        places={
+            member.name: (member.location, member.wire_name)
+            for member in members
+            if member.location is not None
+        },
+        payload=operation.input_shape.payload,
+    )
+
+
+def sign_outgoing(unsigned: Unsigned, now: float) -> dict[str, str]:
+    """Return the headers that sign a request. `now` is in epoch seconds."""
+    request = unsigned.request
+    return sign(
+        Request(
+            method=request.method,
+            path=unsigned.path,
+            query=unsigned.query,
+            headers={**request.headers, "host": unsigned.host},
+            body=request.body,
+        ),
+        access_key_id=unsigned.keys.access_key_id,
+        secret_access_key=unsigned.keys.secret_access_key,
+        region=unsigned.region,
+        service=unsigned.service,
+        now=now,
+    )
