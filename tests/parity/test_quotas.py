@@ -20,7 +20,8 @@ PATTERN = '{"source":["s"]}'
 BUS_ARN = f"arn:aws:events:{EAST}:{OWN}:event-bus/"
 EXCEEDED = "The requested resource exceeds the maximum number allowed."
 LIMITS = QuotaConfig(
-    **{quota.name: 2 for quota in msgspec.structs.fields(QuotaConfig)} | {"replays": 0}
+    **{quota.name: 2 for quota in msgspec.structs.fields(QuotaConfig)}
+    | {"replays": 0, "event_pattern_characters": len(PATTERN)}
 )
 """Two of each. A replay may be over before the next one starts, so none may be under way."""
 
@@ -135,7 +136,9 @@ MAKE: dict[str, tuple[int, Callable[[BaseClient, str], None]]] = {
 
 def test_every_quota_is_tried() -> None:
     """A quota that is added has to take effect, too."""
-    assert set(msgspec.structs.asdict(QuotaConfig())) == MAKE.keys()
+    sizes = {"event_pattern_characters"}
+
+    assert set(msgspec.structs.asdict(QuotaConfig())) == MAKE.keys() | sizes
 
 
 @pytest.mark.parametrize("quota", MAKE)
@@ -152,6 +155,18 @@ def test_one_more_than_the_quota_is_refused(
     )
 
 
+def test_a_pattern_longer_than_the_quota_is_refused(
+    events: BaseClient, refusal: Callable[..., tuple[str, str]]
+) -> None:
+    """One character more is one too many."""
+    longer = '{"source":["ss"]}'
+
+    assert (
+        "LimitExceededException",
+        f"The event pattern has {len(longer)} characters; the quota is {len(PATTERN)}.",
+    ) == refusal(lambda: events.put_rule(Name="rule-0", EventPattern=longer))
+
+
 def test_the_defaults_are_the_documented_ones() -> None:
     """EventBridge's quotas; it names no figure for archives and partner event sources."""
     assert {
@@ -164,4 +179,5 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "connections": 3_000,
         "api_destinations": 3_000,
         "partner_event_sources": 1_000,
+        "event_pattern_characters": 2_048,
     } == msgspec.structs.asdict(QuotaConfig())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Final
 
@@ -67,6 +68,7 @@ class Block:
         return address.number >> self.shift == self.prefix
 
 
+@lru_cache(maxsize=1_024)  # an event's value is asked for once by each condition on its field
 def parse_address(text: str) -> Address | None:
     """Return the address that `text` spells, or None if it spells none."""
     if len(text) > _CHARACTERS_MAX:

@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Final
 from farspan.pattern.conditions import Condition
 from farspan.pattern.expand import Conjunction
 from farspan.pattern.leaves import Leaf, Leaves, Place
+from farspan.pattern.scalars import Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     Choice = frozenset[tuple[int, int]]
 
-#: Steps one conjunction may take on one event before the answer is no. A million-byte event cannot
-#: hold as many elements; only arrays aliased by dotted keys can multiply to more.
+#: Steps that conjunctions may take on one event before the answer is no. A million-byte event
+#: cannot hold as many elements; only arrays aliased by dotted keys can multiply to more.
 STEPS_MAX: Final = 500_000
 
 
@@ -65,8 +66,12 @@ class Candidates:
     def __init__(self, condition: Condition, found: Sequence[Leaf]) -> None:
         self.places: set[Place] = set()
         self.everywhere: set[Place] = set()
+        verdicts: dict[Scalar, bool] = {}  # arrays repeat values, and a condition may be long
         for leaf in found:
-            if condition.admits(leaf.value):
+            verdict = verdicts.get(leaf.value)
+            if verdict is None:
+                verdict = verdicts[leaf.value] = condition.admits(leaf.value)
+            if verdict:
                 self.places.add(leaf.place)
             if condition.absent:
                 self.everywhere.add(leaf.place)
@@ -82,10 +87,11 @@ class Candidates:
 class EventLeaves:
     """One event, as many conjunctions ask about it; a clause they share is judged once."""
 
-    __slots__ = ("_judged", "_leaves")
+    __slots__ = ("_judged", "_leaves", "_steps_left")
 
     def __init__(self, leaves: Leaves) -> None:
         self._leaves = leaves
+        self._steps_left = STEPS_MAX
         self._judged: dict[int, Candidates] = {}
 
     def meets(self, conjunction: Conjunction) -> bool:
@@ -102,7 +108,9 @@ class EventLeaves:
                 candidates.append(judged)
         if len(candidates) == 1 and candidates[0].met:
             return True
-        return choose(candidates, STEPS_MAX)[0]
+        verdict, steps = choose(candidates, self._steps_left)
+        self._steps_left = max(0, self._steps_left - steps)
+        return verdict
 
 
 def choose(candidates: Sequence[Candidates], steps_max: int) -> tuple[bool, int]:

@@ -20,6 +20,12 @@ from farspan.pattern.scalars import Scalar, scalar_of_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+SEVERAL: Final = object()
+"""What `Field.read` returns where one value is not all there is to say: see `values_at`."""
+
+_DEEP: Final = 3
+"""Steps of a path from which an array above the leaf is likelier than not to be met."""
+
 OUTSIDE: Final = -1
 """The index of a value that lies in no element of an array."""
 
@@ -27,7 +33,7 @@ OUTSIDE: Final = -1
 class Field:
     """A path, and what reads it from projected events: from the top, or from some step on."""
 
-    __slots__ = ("attributes", "getter", "getters", "path")
+    __slots__ = ("_above", "_last", "attributes", "getters", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -35,7 +41,24 @@ class Field:
         self.getters: list[Callable[[object], object]] = [
             attrgetter(".".join(self.attributes[depth:])) for depth in range(len(self.attributes))
         ]
-        self.getter: Callable[[object], object] = self.getters[0]
+        # Looking for an array first is cheaper than the exception that it would be the cause of.
+        self._above: Callable[[object], object] | None = None
+        self._last: Callable[[object], object] = self.getters[0]
+        if len(self.attributes) >= _DEEP:
+            self._above = attrgetter(".".join(self.attributes[:-1]))
+            self._last = self.getters[-1]
+
+    def read(self, event: object) -> object:
+        """Return the value that a projected event has here, `ABSENT` or `SEVERAL`."""
+        try:
+            if self._above is None:
+                return self._last(event)
+            above = self._above(event)
+            if isinstance(above, list):
+                return SEVERAL
+            return self._last(above)
+        except AttributeError:
+            return SEVERAL
 
 
 class FieldValues:

@@ -16,7 +16,7 @@ know what hangs on a key.
 
 from __future__ import annotations
 
-import struct
+import math
 from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Any, Final
 
@@ -137,15 +137,12 @@ def _folded_edge_keys(test: FoldedEdge) -> Keys:
 
 
 def _range_keys(test: NumericRange) -> Keys:
-    low = order_of(test.bottom) + test.bottom_open
-    high = order_of(test.top) - test.top_open
+    low = math.nextafter(test.bottom, math.inf) if test.bottom_open else test.bottom
+    high = math.nextafter(test.top, -math.inf) if test.top_open else test.top
     if low > high:
         return NO_KEYS
-    is_open = test.bottom in _INFINITIES or test.top in _INFINITIES
+    is_open = math.isinf(low) or math.isinf(high)
     return _one_key(OPEN_RANGE if is_open else RANGE, (low, high))
-
-
-_INFINITIES: Final = (float("-inf"), float("inf"))
 
 
 def _wildcard_keys(test: Wildcard) -> Keys:
@@ -248,7 +245,7 @@ class GroupedLookup(Lookup):
 
     def __init__(self) -> None:
         super().__init__()
-        self.groups: tuple[tuple[Any, dict[Hashable, Branch]], ...] = ()
+        self.groups: list[tuple[Any, dict[Hashable, Branch]]] = []
 
     def _items(self, group: Hashable) -> dict[Hashable, Branch] | None:
         for known, items in self.groups:
@@ -268,7 +265,7 @@ class GroupedLookup(Lookup):
         items = self._items(key[0])
         if items is None:
             items = {}
-            self.groups = tuple(sorted([*self.groups, (key[0], items)], key=_group_of))
+            self.groups = sorted([*self.groups, (key[0], items)], key=_group_of)
         items[key[1]] = branch
 
     def drop(self, key: Hashable) -> None:
@@ -278,7 +275,7 @@ class GroupedLookup(Lookup):
         assert items is not None
         del items[key[1]]
         if not items:
-            self.groups = tuple([pair for pair in self.groups if pair[0] != key[0]])
+            self.groups = [pair for pair in self.groups if pair[0] != key[0]]
 
     def branches(self) -> list[Branch]:
         """Return all branches."""
@@ -299,7 +296,8 @@ class PrefixLookup(GroupedLookup):
         if not isinstance(value, str):
             return
         size = len(value)
-        for length, items in self.groups:
+        for group, items in self.groups:
+            length: int = group
             if length > size:
                 return
             branch = items.get(value[:length])
@@ -317,7 +315,8 @@ class SuffixLookup(GroupedLookup):
         if not isinstance(value, str):
             return
         size = len(value)
-        for length, items in self.groups:
+        for group, items in self.groups:
+            length: int = group
             if length > size:
                 return
             branch = items.get(value[size - length :])
@@ -365,7 +364,9 @@ class BlockLookup(GroupedLookup):
         address = parse_address(value) if isinstance(value, str) else None
         if address is None:
             return
-        for (version, shift), items in self.groups:
+        for group, items in self.groups:
+            version: int = group[0]
+            shift: int = group[1]
             if version == address.version:
                 branch = items.get(address.number >> shift)
                 if branch is not None:
@@ -374,7 +375,7 @@ class BlockLookup(GroupedLookup):
 
 # --- pieces ----------------------------------------------------------------------------------
 
-_STEPS: Final = {16: 4, 12: 4, 8: 3, 6: 2, 4: 2, 3: 1, 2: 1, 1: 1}
+_STEPS: Final = {16: 5, 12: 4, 9: 3, 7: 3, 5: 2, 4: 2, 3: 1, 2: 1, 1: 1}
 """Literals are cut to one of these lengths, so that there are few groups; the pieces of each."""
 
 
@@ -404,45 +405,59 @@ class PieceLookup(GroupedLookup):
         """Add the branches of the pieces in the value."""
         if not isinstance(value, str):
             return
-        for (size, step), items in self.groups:
-            for start in range(0, len(value) - size + 1, step):
+        for group, items in self.groups:
+            size: int = group[0]
+            step: int = group[1]
+            start = 0
+            last = len(value) - size
+            while start <= last:
                 branch = items.get(value[start : start + size])
                 if branch is not None:
                     found.append(branch)
+                start += step
 
 
 # --- ranges ----------------------------------------------------------------------------------
 
-_DOUBLE: Final = struct.Struct(">d")
-_INTEGER: Final = struct.Struct(">q")
-_ZERO: Final = 1 << 63
+_MANTISSA_BITS: Final = 49
+_SCALE: Final = 2.0 ** (_MANTISSA_BITS + 1)
+_LEAST_EXPONENT: Final = 1_080
+_ZERO: Final = 2_112 << _MANTISSA_BITS
 
 
-def order_of(number: float) -> int:
-    """Return the place of a double among all doubles: neighbours differ by one, zeros agree."""
-    bits: int = _INTEGER.unpack(_DOUBLE.pack(number + 0.0))[0]  # -0.0 becomes 0.0
-    # With the sign bit, `bits` is the magnitude less 2**63.
-    return bits + _ZERO if bits >= 0 else -bits
+def place_of(number: float) -> int:
+    """Return about where a double stands among all doubles: an integer of 62 bits.
+
+    Never falls as the number grows; a few neighbours share a place.
+    """
+    if number == 0:
+        return _ZERO
+    if math.isinf(number):
+        return 2 * _ZERO if number > 0 else 0
+    mantissa, exponent = math.frexp(abs(number))  # mantissa from 0.5 to 1
+    fraction = int((mantissa - 0.5) * _SCALE)
+    distance = ((exponent + _LEAST_EXPONENT) << _MANTISSA_BITS) + fraction
+    return _ZERO + distance if number > 0 else _ZERO - distance
 
 
 class _RangeBlock:
-    """The ranges that lie in one aligned block of doubles and reach over its middle."""
+    """The ranges that lie in one aligned block of places and reach over its middle."""
 
     __slots__ = ("by_high", "by_low", "middle")
 
     def __init__(self, middle: int) -> None:
         self.middle = middle
-        self.by_low: list[tuple[int, int]] = []  # (low, high), in order
-        self.by_high: list[tuple[int, int]] = []  # (-high, low), in order
+        self.by_low: list[tuple[float, float]] = []  # (low, high), in order
+        self.by_high: list[tuple[float, float]] = []  # (-high, low), in order
 
 
 class RangeLookup(Lookup):
-    """Ranges of doubles, both ends included: keys are (low, high) in the order of `order_of`.
+    """Ranges of doubles, both ends included: keys are (low, high).
 
-    An interval tree whose shape is fixed beforehand, so that no range ever moves: all doubles in
-    order are halved again and again, and a range is kept in the smallest block that holds it
-    whole. There it reaches over the middle; so of a block's ranges a value below the middle meets
-    those that begin at or before it, and any other value those that end at or after it.
+    An interval tree whose shape is fixed beforehand, so that no range ever moves: all places of
+    doubles in order are halved again and again, and a range is kept in the smallest block that
+    holds it whole. There it reaches over the middle; so of a block's ranges a value below the
+    middle can only miss those that begin above it, and any other value those that end below it.
     """
 
     __slots__ = ("levels",)
@@ -450,7 +465,7 @@ class RangeLookup(Lookup):
     def __init__(self) -> None:
         super().__init__()
         # By the bits of a block and then by its number. Replaced when a level comes or goes.
-        self.levels: tuple[tuple[int, dict[int, _RangeBlock]], ...] = ()
+        self.levels: list[tuple[int, dict[int, _RangeBlock]]] = []
 
     def _blocks(self, level: int) -> dict[int, _RangeBlock] | None:
         for known, blocks in self.levels:
@@ -460,17 +475,16 @@ class RangeLookup(Lookup):
 
     def put(self, key: Hashable, branch: Branch) -> None:
         """Hang a branch on a range."""
-        low, high = _ends(key)
         if key not in self.table:
-            level = (low ^ high).bit_length()
+            low, high = _ends(key)
+            level, number, middle = _block_of(low, high)
             blocks = self._blocks(level)
             if blocks is None:
                 blocks = {}
-                self.levels = (*self.levels, (level, blocks))
-            block = blocks.get(low >> level)
+                self.levels = [*self.levels, (level, blocks)]
+            block = blocks.get(number)
             if block is None:
-                middle = high if level == 0 else (high >> (level - 1)) << (level - 1)
-                block = blocks[low >> level] = _RangeBlock(middle)
+                block = blocks[number] = _RangeBlock(middle)
             insort(block.by_low, (low, high))
             insort(block.by_high, (-high, low))
         self.table[key] = branch
@@ -478,40 +492,55 @@ class RangeLookup(Lookup):
     def drop(self, key: Hashable) -> None:
         """Forget a range. It must be there."""
         low, high = _ends(key)
-        level = (low ^ high).bit_length()
+        level, number, _ = _block_of(low, high)
         blocks = self._blocks(level)
         assert blocks is not None
-        block = blocks[low >> level]
+        block = blocks[number]
         del block.by_low[bisect_left(block.by_low, (low, high))]
         del block.by_high[bisect_left(block.by_high, (-high, low))]
         if not block.by_low:
-            del blocks[low >> level]
+            del blocks[number]
             if not blocks:
-                self.levels = tuple([pair for pair in self.levels if pair[0] != level])
+                self.levels = [pair for pair in self.levels if pair[0] != level]
         del self.table[key]
 
     def find(self, value: Scalar, found: list[Branch]) -> None:
         """Add the branch of every range that the value lies in."""
         if not isinstance(value, float):
             return
-        place = order_of(value)
+        place = place_of(value)
         for level, blocks in self.levels:
             block = blocks.get(place >> level)
-            if block is None:
-                continue
-            if place < block.middle:
-                for low, high in block.by_low:
-                    if low > place:
-                        break
+            if block is not None:
+                self._find_in(block, place < block.middle, value, found)
+
+    def _find_in(self, block: _RangeBlock, is_low: bool, value: float, found: list[Branch]) -> None:
+        # Neighbours may share the middle's place: the other end is compared as well.
+        if is_low:
+            for low, high in block.by_low:
+                if low > value:
+                    break
+                if value <= high:
                     found.append(self.table[(low, high)])
-            else:
-                for negative, low in block.by_high:
-                    if -negative < place:
-                        break
+        else:
+            for negative, low in block.by_high:
+                if -negative < value:
+                    break
+                if value >= low:
                     found.append(self.table[(low, -negative)])
 
 
-def _ends(key: Hashable) -> tuple[int, int]:
+def _block_of(low: float, high: float) -> tuple[int, int, int]:
+    """Return the level, the number and the middle of the smallest block that holds a range."""
+    first, last = place_of(low), place_of(high)
+    level = 0
+    while first >> level != last >> level:
+        level += 1
+    middle = last if level == 0 else (last >> (level - 1)) << (level - 1)
+    return level, first >> level, middle
+
+
+def _ends(key: Hashable) -> tuple[float, float]:
     assert isinstance(key, tuple)
     low, high = key
     return low, high

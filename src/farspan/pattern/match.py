@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from farspan.errors import InvalidEventPatternException
 from farspan.pattern.consistency import EventLeaves
-from farspan.pattern.expand import Conjunction, expand_clauses
+from farspan.pattern.expand import Conjunction, expand_clauses, paths_of
 from farspan.pattern.leaves import Leaves, PathSet
 from farspan.pattern.lookups import Branch
 from farspan.pattern.parse import FieldClause, parse_pattern
@@ -53,11 +53,12 @@ def compile_pattern(text: str) -> CompiledPattern:
     place in the text. The work is bounded for any text of the length that the API lets through.
     """
     try:
-        conjunctions = expand_clauses(parse_pattern(text))
+        clauses = parse_pattern(text)
+        conjunctions = expand_clauses(clauses)
     except PatternRefused as refused:
         message = f"Event pattern is not valid. Reason: {refused.reason}"
         raise InvalidEventPatternException(message) from refused
-    paths = sorted({clause.path for conjunction in conjunctions for clause in conjunction})
+    paths = sorted(paths_of(clauses))
     return CompiledPattern(text, conjunctions, tuple(paths), PathSet(paths))
 
 
@@ -111,9 +112,14 @@ class Matcher(Generic[K]):
         rule = self._rules[key] = _Rule(pattern.paths)
         for path in rule.paths:
             self._projection.add(path)
+        # Sub-rules share their clauses: each is looked up once.
+        known: dict[int, Criterion] = {}
         for conjunction in pattern.conjunctions:
-            criteria = tuple([self._criterion(clause) for clause in conjunction])
-            rule.clauses.extend(conjunction)
+            for clause in conjunction:
+                if id(clause) not in known:
+                    known[id(clause)] = self._criterion(clause)
+                    rule.clauses.append(clause)
+            criteria = tuple([known[id(clause)] for clause in conjunction])
             sub_rule = SubRule(key, self._sequence, criteria)
             rule.sub_rules.append(sub_rule)
             self._root = planted(self._root, Entry(sub_rule, criteria, 1))

@@ -19,7 +19,6 @@ Nothing here may look at an event.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from farspan.pattern.conditions import Condition
@@ -29,6 +28,8 @@ from farspan.pattern.lookups import EXACT, NO_KEYS, Branch, Keys, Lookup, keys_o
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from farspan.pattern.lookups import Key
+
 LEAF_MAX: Final = 6
 """Sub-rules that are tried one by one: about what a look-up costs."""
 
@@ -36,7 +37,10 @@ RESPLIT_MAX: Final = 512
 """Sub-rules of a node that may be arranged anew when one is added: a few milliseconds' work."""
 
 SAMPLE_COUNT: Final = 64
-"""Sub-rules that are looked at to choose a field."""
+"""Sub-rules that are looked at to choose a field: fewer, down to 8, where they ask for many."""
+
+SAMPLE_CRITERIA: Final = 1_000
+"""What those sub-rules ask for together, about."""
 
 SPREAD_MAX: Final = 64
 """Places in the tree that one sub-rule may have, as a product of its lists of alternatives."""
@@ -246,9 +250,10 @@ def _has_doubled(count: int) -> bool:
 
 def _rearranged(node: Node) -> Branch:
     entries = node.entries()
-    sample = _sample(entries)
-    path, gain = best_path(sample)
-    if path == node.path or gain < 1.5 * gain_of(sample, node.path) + GAIN_MIN:
+    path, gain = best_path(entries)
+    present = gains_of(_sample(entries)).get(node.path, 0.0)
+    # A field that has come to gain nothing is no reason for one that gains nothing either.
+    if path == node.path or gain < max(0.0, 1.5 * present) + GAIN_MIN:
         return node
     return _split(entries, path)
 
@@ -261,31 +266,36 @@ def _split(entries: Sequence[Entry], path: str) -> Node:
 
 
 def _sample(entries: Sequence[Entry]) -> Sequence[Entry]:
-    return entries[:: max(1, len(entries) // SAMPLE_COUNT)]
+    count = min(SAMPLE_COUNT, max(8, SAMPLE_CRITERIA // max(1, len(entries[0].left))))
+    return entries[:: max(1, len(entries) // count)]
 
 
 def best_path(entries: Sequence[Entry]) -> tuple[str, float]:
     """Return the path that tells entries apart best, and what asking for it gains."""
-    sample = _sample(entries)
-    paths = {criterion.path for entry in sample for criterion in entry.left}
     best, best_gain = "", 0.0
-    for path in sorted(paths):
-        gain = gain_of(sample, path)
+    for path, gain in sorted(gains_of(_sample(entries)).items()):
         if gain > best_gain:
             best, best_gain = path, gain
     return best, best_gain
 
 
-def gain_of(entries: Sequence[Entry], path: str) -> float:
-    """Return how many of the entries an event need not try once its value at `path` is known.
+def gains_of(entries: Sequence[Entry]) -> dict[str, float]:
+    """Return for each path how many entries an event need not try once its value there is known.
 
     Supposing the worst value: one that meets the key which most of them share.
     """
-    weight = 0.0
-    crowds: Counter[tuple[int, object]] = Counter()
+    weights: dict[str, float] = {}
+    crowds: dict[tuple[str, Key], int] = {}
+    largest: dict[str, int] = {}
     for entry in entries:
-        criterion = entry.criterion_at(path)
-        if criterion is not None:
-            weight += criterion.keys.weight
-            crowds.update(criterion.keys.keys)
-    return weight - max(crowds.values(), default=0)
+        for criterion in entry.left:
+            keys = criterion.keys
+            if not keys.keys or len(keys.keys) * entry.spread > SPREAD_MAX:
+                continue
+            path = criterion.path
+            weights[path] = weights.get(path, 0.0) + keys.weight
+            for key in keys.keys:
+                crowd = crowds[path, key] = crowds.get((path, key), 0) + 1
+                if crowd > largest.get(path, 0):
+                    largest[path] = crowd
+    return {path: weight - largest[path] for path, weight in weights.items()}

@@ -15,13 +15,7 @@ from typing import Final
 
 from farspan.pattern.conditions import Condition
 from farspan.pattern.consistency import Candidates, choose
-from farspan.pattern.fields import (
-    OUTSIDE,
-    Field,
-    FieldValues,
-    values_at,
-    values_of_leaves,
-)
+from farspan.pattern.fields import OUTSIDE, Field, FieldValues, values_at, values_of_leaves
 from farspan.pattern.leaves import Leaves
 from farspan.pattern.lookups import Branch
 from farspan.pattern.projection import ABSENT
@@ -30,6 +24,13 @@ from farspan.pattern.tree import Criterion, Entry, Leaf, Node, SubRule
 
 WORK_MAX: Final = 2_000_000
 """Steps (sub-rules tried, values looked at, choices of elements) for one event: a second or so."""
+
+
+_NONE: Final[set[int]] = set()
+"""No elements. Never added to."""
+
+_FEW: Final = 16
+"""Values that are judged one by one."""
 
 
 class OverBudget(Exception):
@@ -44,21 +45,33 @@ class Judged:
     def __init__(self, condition: Condition, found: FieldValues) -> None:
         self.condition = condition
         self.array = found.array
-        self.elements: set[int] = set()  # that meet it
-        self.everywhere: set[int] = set()  # that have the field, where absence may meet it
+        self.elements = _NONE  # that meet it
+        self.everywhere = _NONE  # that have the field, where absence may meet it
         self.candidates: Candidates | None = None
         if found.leaves is not None:
             self.candidates = Candidates(condition, found.leaves)
             self.met, self.absent = self.candidates.met, self.candidates.absent
             return
-        for position, value in enumerate(found.values):
-            if condition.admits(value):
-                self.elements.add(found.indexes[position])
+        elements: set[int] = set()
+        if len(found.values) <= _FEW:
+            for position, value in enumerate(found.values):
+                if condition.admits(value):
+                    elements.add(found.indexes[position])
+        else:
+            verdicts: dict[Scalar, bool] = {}  # arrays repeat values, and a condition may be long
+            for position, value in enumerate(found.values):
+                verdict = verdicts.get(value)
+                if verdict is None:
+                    verdict = verdicts[value] = condition.admits(value)
+                if verdict:
+                    elements.add(found.indexes[position])
+        self.elements = elements
+        self.met = bool(elements)
+        self.absent = False
         if condition.absent:
-            self.everywhere.update(found.indexes)
-        self.met = bool(self.elements)
-        # A value outside every array element is there whatever has been chosen.
-        self.absent = condition.absent and OUTSIDE not in self.everywhere
+            self.everywhere = set(found.indexes)
+            # A value outside every array element is there whatever has been chosen.
+            self.absent = OUTSIDE not in self.everywhere
 
 
 class Visit:
@@ -106,11 +119,7 @@ class Visit:
                 return
 
     def _follow_node(self, node: Node) -> None:
-        try:
-            value = node.field.getter(self._event)
-        except AttributeError:
-            self._follow_each(node)
-            return
+        value = node.field.read(self._event)
         if isinstance(value, str):
             branch = node.exact.table.get(value)
             if branch is not None:
@@ -159,10 +168,7 @@ class Visit:
         return not self._has_elements or self._is_consistent(entry.sub_rule)
 
     def _admits(self, criterion: Criterion) -> bool:
-        try:
-            value = criterion.field.getter(self._event)
-        except AttributeError:
-            value = criterion
+        value = criterion.field.read(self._event)
         if isinstance(value, str):
             return criterion.condition.admits(value)
         if value is ABSENT:
@@ -192,7 +198,9 @@ class Visit:
         judged = self._judged.get(id(criterion.condition))
         if judged is None:
             found = self._values_at(criterion.field)
-            self.work += len(found.values)
+            self.work += len(found.values) * (1 + len(criterion.condition.tests))
+            if self.work > self._work_max:
+                raise OverBudget
             judged = self._judged[id(criterion.condition)] = Judged(criterion.condition, found)
         return judged
 
@@ -209,12 +217,11 @@ class Visit:
             return True
         if is_nested:
             return self._choose_places(sub_rule, judged)
-        for array in {one.array for one in judged}:
-            in_array = [one for one in judged if one.array == array]
-            self.work += sum([len(one.elements) for one in in_array])
-            if not _choose_index(in_array):
-                return False
-        return True
+        arrays = {one.array for one in judged}
+        if len(arrays) == 1:
+            self.work += sum([len(one.elements) for one in judged])
+            return _choose_index(judged)
+        return all(_choose_index([one for one in judged if one.array == array]) for array in arrays)
 
     def _choose_places(self, sub_rule: SubRule, judged: list[Judged]) -> bool:
         candidates: list[Candidates] = []
@@ -242,6 +249,11 @@ def _choose_index(judged: list[Judged]) -> bool:
     A choice is an index, or none yet. Absence of a field means absence from the element chosen by
     fields with earlier paths, as AWS's engine has it.
     """
+    if all(not one.condition.absent and OUTSIDE not in one.elements for one in judged):
+        common = judged[0].elements
+        for one in judged:
+            common = common & one.elements
+        return bool(common)
     choices = {OUTSIDE}
     for one in judged:
         extended: set[int] = set()
