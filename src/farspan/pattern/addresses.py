@@ -20,6 +20,8 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 #: Eight groups of four digits: an event's longer strings need no look.
 _CHARACTERS_MAX: Final = 39
 _OCTET_MAX: Final = 255
+_OCTET_DIGITS_MAX: Final = 3
+_IPV4_DOTS: Final = 3
 _BITS: Final = {4: 32, 6: 128}
 
 
@@ -73,17 +75,31 @@ def parse_address(text: str) -> Address | None:
     """Return the address that `text` spells, or None if it spells none."""
     if len(text) > _CHARACTERS_MAX:
         return None
-    if _IPV4.fullmatch(text):
-        octets = [int(octet) for octet in text.split(".")]
-        if max(octets) > _OCTET_MAX:
-            return None
-        return Address(4, int.from_bytes(bytes(octets), "big"))
+    number = _ipv4_number(text)
+    if number >= 0:
+        return Address(4, number)
     if _IPV6.fullmatch(text):
         try:
             return Address(6, int(IPv6Address(text)))
         except ValueError:
             return None
     return None
+
+
+def _ipv4_number(text: str) -> int:
+    """Return the number of a dotted decimal, -1 for anything else. Compiled, faster than `re`."""
+    number, octet, digits, dots = 0, 0, 0, 0
+    for character in text:
+        if "0" <= character <= "9":
+            octet = octet * 10 + ord(character) - 48
+            digits += 1
+            if digits > _OCTET_DIGITS_MAX or octet > _OCTET_MAX:
+                return -1
+        elif character == "." and digits:
+            number, octet, digits, dots = (number << 8) + octet, 0, 0, dots + 1
+        else:
+            return -1
+    return (number << 8) + octet if dots == _IPV4_DOTS and digits else -1
 
 
 def _require_address(text: str) -> Address:

@@ -451,6 +451,16 @@ class _RangeBlock:
         self.by_high: list[tuple[float, float]] = []  # (-high, low), in order
 
 
+_Level = tuple[int, dict[int, _RangeBlock]]
+
+
+def _blocks_in(levels: list[_Level], level: int) -> dict[int, _RangeBlock] | None:
+    for known, blocks in levels:
+        if known == level:
+            return blocks
+    return None
+
+
 class RangeLookup(Lookup):
     """Ranges of doubles, both ends included: keys are (low, high).
 
@@ -460,28 +470,27 @@ class RangeLookup(Lookup):
     middle can only miss those that begin above it, and any other value those that end below it.
     """
 
-    __slots__ = ("levels",)
+    __slots__ = ("narrow", "wide")
 
     def __init__(self) -> None:
         super().__init__()
-        # By the bits of a block and then by its number. Replaced when a level comes or goes.
-        self.levels: list[tuple[int, dict[int, _RangeBlock]]] = []
-
-    def _blocks(self, level: int) -> dict[int, _RangeBlock] | None:
-        for known, blocks in self.levels:
-            if known == level:
-                return blocks
-        return None
+        # Blocks by their bits and then by their number. Those in which all numbers have one
+        # exponent are apart: of them a value can only meet those with its own.
+        self.wide: list[_Level] = []
+        self.narrow: dict[int, list[_Level]] = {}
 
     def put(self, key: Hashable, branch: Branch) -> None:
         """Hang a branch on a range."""
         if key not in self.table:
             low, high = _ends(key)
             level, number, middle = _block_of(low, high)
-            blocks = self._blocks(level)
+            levels = self.wide
+            if level <= _MANTISSA_BITS:
+                levels = self.narrow.setdefault(number >> (_MANTISSA_BITS - level), [])
+            blocks = _blocks_in(levels, level)
             if blocks is None:
                 blocks = {}
-                self.levels = [*self.levels, (level, blocks)]
+                levels.append((level, blocks))
             block = blocks.get(number)
             if block is None:
                 block = blocks[number] = _RangeBlock(middle)
@@ -493,7 +502,10 @@ class RangeLookup(Lookup):
         """Forget a range. It must be there."""
         low, high = _ends(key)
         level, number, _ = _block_of(low, high)
-        blocks = self._blocks(level)
+        levels = self.wide
+        if level <= _MANTISSA_BITS:
+            levels = self.narrow[number >> (_MANTISSA_BITS - level)]
+        blocks = _blocks_in(levels, level)
         assert blocks is not None
         block = blocks[number]
         del block.by_low[bisect_left(block.by_low, (low, high))]
@@ -501,7 +513,7 @@ class RangeLookup(Lookup):
         if not block.by_low:
             del blocks[number]
             if not blocks:
-                self.levels = [pair for pair in self.levels if pair[0] != level]
+                levels.remove((level, blocks))
         del self.table[key]
 
     def find(self, value: Scalar, found: list[Branch]) -> None:
@@ -509,7 +521,14 @@ class RangeLookup(Lookup):
         if not isinstance(value, float):
             return
         place = place_of(value)
-        for level, blocks in self.levels:
+        narrow = self.narrow.get(place >> _MANTISSA_BITS)
+        if narrow is not None:
+            self._find_at(narrow, place, value, found)
+        if self.wide:
+            self._find_at(self.wide, place, value, found)
+
+    def _find_at(self, levels: list[_Level], place: int, value: float, found: list[Branch]) -> None:
+        for level, blocks in levels:
             block = blocks.get(place >> level)
             if block is not None:
                 self._find_in(block, place < block.middle, value, found)

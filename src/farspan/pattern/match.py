@@ -9,6 +9,7 @@ its rules read (`projection`), and lets the values lead it to the rules that the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from farspan.errors import InvalidEventPatternException
@@ -35,11 +36,10 @@ class CompiledPattern:
     text: str  # as the caller wrote it
     conjunctions: tuple[Conjunction, ...] = field(repr=False, compare=False)
     paths: tuple[str, ...] = field(repr=False, compare=False)  # that the conjunctions name
-    _path_set: PathSet = field(repr=False, compare=False)
 
     def matches(self, event: bytes) -> bool:
         """Tell whether `event`, JSON in UTF-8, matches; anything but a JSON object does not."""
-        leaves = self._path_set.leaves_of(event)
+        leaves = _path_set(self.paths).leaves_of(event)
         if leaves is None:
             return False
         met = EventLeaves(leaves)
@@ -59,7 +59,12 @@ def compile_pattern(text: str) -> CompiledPattern:
         message = f"Event pattern is not valid. Reason: {refused.reason}"
         raise InvalidEventPatternException(message) from refused
     paths = sorted(paths_of(clauses))
-    return CompiledPattern(text, conjunctions, tuple(paths), PathSet(paths))
+    return CompiledPattern(text, conjunctions, tuple(paths))
+
+
+@lru_cache(maxsize=256)
+def _path_set(paths: tuple[str, ...]) -> PathSet:
+    return PathSet(paths)
 
 
 class _Rule:
