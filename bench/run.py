@@ -112,6 +112,15 @@ class Peer:
     region: str
     access_key_id: str
     secret_access_key: str
+    process: int | None = None
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that its process took so far; 0 where that is unknown."""
+        stat = Path(f"/proc/{self.process}/stat")
+        if not stat.exists():
+            return 0.0
+        fields = stat.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def client(self, service: str) -> Any:
         """Return a boto3 client for it."""
@@ -124,11 +133,17 @@ class Peer:
         )
 
 
-def peer_of(config: Config) -> Peer:
+def peer_of(config: Config, deployment: Deployment) -> Peer:
     """Return the node of the first Region."""
     node, credential = config.node_of(config.regions[0]), config.credentials[0]
     assert node is not None and node.region is not None
-    return Peer(node.url, node.region, credential.access_key_id, credential.secret_access_key)
+    return Peer(
+        node.url,
+        node.region,
+        credential.access_key_id,
+        credential.secret_access_key,
+        deployment.processes[node.name].pid,
+    )
 
 
 @dataclass(frozen=True)
@@ -245,20 +260,19 @@ async def load(
     return len(latencies.seconds), time.perf_counter() - began, latencies
 
 
-async def bench_put(config: Config, seconds: float) -> dict[str, Any]:
+async def bench_put(peer: Peer, seconds: float) -> dict[str, Any]:
     """PutEvents with 10 entries of 1 KB, signed, durable, straight to one Region."""
-    node = peer_of(config)
     requests = []
     for _ in range(BODY_COUNT):
         body = json.dumps({"Entries": entries(10, 1_000, "bench-idle")}).encode()
-        requests.append(signed_v4(node, "events", TARGET, body))
-    await load(node.url, requests, connections=32, seconds=1, calls_per_second=None)
+        requests.append(signed_v4(peer, "events", TARGET, body))
+    await load(peer.url, requests, connections=32, seconds=1, calls_per_second=None)
     calls, took, latencies = await load(
-        node.url, requests, connections=32, seconds=seconds, calls_per_second=None
+        peer.url, requests, connections=32, seconds=seconds, calls_per_second=None
     )
     rate = calls * 10 / took
     half_calls, half_took, half = await load(
-        node.url, requests, connections=32, seconds=seconds, calls_per_second=rate / 20
+        peer.url, requests, connections=32, seconds=seconds, calls_per_second=rate / 20
     )
     return {
         "events_per_second": round(rate),
@@ -375,6 +389,8 @@ async def bench_delivery(peer: Peer, seconds: float, rate: float | None) -> dict
 
     `delivered_per_second` counts until the last event is in the queue. `behind` is what had not
     arrived halfway and at the end of the load: a backlog that does not grow is the same twice.
+    `cpu_us_per_event` is the node's processor time from wire to queue, all threads; unlike a rate
+    it says the same on a machine that others use, too.
     """
     name = f"bench-delivery-{rate or 0:g}"
     queue_url = create_rules(peer, name)
@@ -391,7 +407,7 @@ async def bench_delivery(peer: Peer, seconds: float, rate: float | None) -> dict
         )
         return int(asked["Attributes"]["ApproximateNumberOfMessages"])
 
-    began = time.perf_counter()
+    began, cpu_before = time.perf_counter(), peer.cpu_seconds()
     put = 0
     behind: list[int] = []
     calls_per_second = rate / 10 if rate else None
@@ -407,13 +423,14 @@ async def bench_delivery(peer: Peer, seconds: float, rate: float | None) -> dict
         behind.append(put - arrived())
     put_seconds = time.perf_counter() - began
     while (count := arrived()) < put:  # noqa: ASYNC110 - another process is waited for
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.25)
     took = time.perf_counter() - began
     return {
         "put_per_second": round(put / put_seconds),
         "delivered_per_second": round(count / took),
         "behind": behind,
         "twice": count - put,
+        "cpu_us_per_event": round((peer.cpu_seconds() - cpu_before) / put * 1e6, 1),
     }
 
 
@@ -481,10 +498,10 @@ def measure_deployment(options: argparse.Namespace) -> dict[str, Any]:
 
             resources = create_resources(config, new_client, "bench")
             new_client("events", config.regions[0]).create_event_bus(Name="bench-idle")
-            seconds = options.seconds
+            seconds, peer = options.seconds, peer_of(config, deployment)
             benchmarks: Benchmarks = {
-                "put_events": lambda: bench_put(config, seconds),
-                **benchmarks_of(peer_of(config), seconds),
+                "put_events": lambda: bench_put(peer, seconds),
+                **benchmarks_of(peer, seconds),
                 "replication_1000_per_second": lambda: bench_replication(
                     config, resources, seconds, 1_000
                 ),
