@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SEED ?= 1
 
 .PHONY: all demo up test check lint types contracts unit system sim compiled unit-compiled wheel \
-	bench bench-control bench-patterns oracle docs lock clean
+	bench bench-stages bench-control bench-patterns oracle docs lock clean
 
 all: check
 
@@ -64,6 +64,9 @@ sim: $(STAMP) ## one simulated history, narrated: make sim SEED=7
 
 bench: $(STAMP) ## measures and writes bench/results/<date>-<commit>.json
 	$(BIN)/python bench/run.py $(ARGS)
+
+bench-stages: $(STAMP) ## where one event's processor time goes
+	$(BIN)/python bench/stages.py
 
 bench-control: $(STAMP) ## the control plane: calls with many rules, start-up, memory per rule
 	$(BIN)/python bench/control.py $(ARGS)

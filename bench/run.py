@@ -2,7 +2,8 @@
 
 Real processes (as `farspan up --auth on` starts them), signed requests over real sockets, a durable
 store. The load comes from this process over connections that it keeps, so on two cores it shares
-the machine with what it measures. Run it as `make bench`.
+the machine with what it measures. Run it as `make bench`; `--only` chooses among the benchmarks,
+and `--url` measures delivery of whatever else speaks the API there, so that a ratio can be told.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import uvloop
 from awscrt.auth import (
     AwsCredentialsProvider,
@@ -46,7 +49,9 @@ from farspan.wire.sigv4 import sign
 
 RESULTS = Path(__file__).parent / "results"
 TARGET = "AWSEvents.PutEvents"
+KEY_NAME = "SECRET_ACCESS_KEY"
 BODY_COUNT = 64
+RULE_COUNT = 100
 
 
 @dataclass
@@ -100,6 +105,48 @@ class Connection:
 
 
 @dataclass(frozen=True)
+class Peer:
+    """Who is measured, and how to sign for it."""
+
+    url: str
+    region: str
+    access_key_id: str
+    secret_access_key: str
+    process: int | None = None
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that its process took so far; 0 where that is unknown."""
+        stat = Path(f"/proc/{self.process}/stat")
+        if not stat.exists():
+            return 0.0
+        fields = stat.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client for it."""
+        return boto3.client(
+            service,
+            region_name=self.region,
+            endpoint_url=self.url,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+        )
+
+
+def peer_of(config: Config, deployment: Deployment) -> Peer:
+    """Return the node of the first Region."""
+    node, credential = config.node_of(config.regions[0]), config.credentials[0]
+    assert node is not None and node.region is not None
+    return Peer(
+        node.url,
+        node.region,
+        credential.access_key_id,
+        credential.secret_access_key,
+        deployment.processes[node.name].pid,
+    )
+
+
+@dataclass(frozen=True)
 class Signed:
     """A signed request but for its invocation id, which no SDK signs."""
 
@@ -122,23 +169,20 @@ def entries(count: int, detail_bytes: int, bus: str, source: str = "bench") -> l
     ]
 
 
-def signed_v4(
-    url: str, region: str, service: str, target: str, body: bytes, config: Config
-) -> Signed:
+def signed_v4(peer: Peer, service: str, target: str, body: bytes) -> Signed:
     """Return a request signed with SigV4."""
-    credential = config.credentials[0]
     version = "1.1" if service == "events" else "1.0"
     headers = {
-        "host": urlsplit(url).netloc,
+        "host": urlsplit(peer.url).netloc,
         "content-type": f"application/x-amz-json-{version}",
         "x-amz-target": target,
     }
     request = Request(method="POST", path="/", headers=headers, body=body)
     headers |= sign(
         request,
-        access_key_id=credential.access_key_id,
-        secret_access_key=credential.secret_access_key,
-        region=region,
+        access_key_id=peer.access_key_id,
+        secret_access_key=peer.secret_access_key,
+        region=peer.region,
         service=service,
         now=time.time(),
     )
@@ -216,21 +260,19 @@ async def load(
     return len(latencies.seconds), time.perf_counter() - began, latencies
 
 
-async def bench_put(config: Config, seconds: float) -> dict[str, Any]:
+async def bench_put(peer: Peer, seconds: float) -> dict[str, Any]:
     """PutEvents with 10 entries of 1 KB, signed, durable, straight to one Region."""
-    node = config.node_of(config.regions[0])
-    assert node is not None and node.region is not None
     requests = []
     for _ in range(BODY_COUNT):
         body = json.dumps({"Entries": entries(10, 1_000, "bench-idle")}).encode()
-        requests.append(signed_v4(node.url, node.region, "events", TARGET, body, config))
-    await load(node.url, requests, connections=32, seconds=1, calls_per_second=None)
+        requests.append(signed_v4(peer, "events", TARGET, body))
+    await load(peer.url, requests, connections=32, seconds=1, calls_per_second=None)
     calls, took, latencies = await load(
-        node.url, requests, connections=32, seconds=seconds, calls_per_second=None
+        peer.url, requests, connections=32, seconds=seconds, calls_per_second=None
     )
     rate = calls * 10 / took
     half_calls, half_took, half = await load(
-        node.url, requests, connections=32, seconds=seconds, calls_per_second=rate / 20
+        peer.url, requests, connections=32, seconds=seconds, calls_per_second=rate / 20
     )
     return {
         "events_per_second": round(rate),
@@ -246,11 +288,9 @@ async def bench_put(config: Config, seconds: float) -> dict[str, Any]:
 class RoundTrips:
     """Puts single events at a rate, and receives and deletes them from the queue meanwhile."""
 
-    def __init__(self, config: Config, resources: DemoResources, rate: float) -> None:
-        node = config.node_of(config.regions[0])
-        assert node is not None and node.region is not None
-        self._config, self._resources, self._rate = config, resources, rate
-        self._url, self._region = node.url, node.region
+    def __init__(self, peer: Peer, event_bus: str, queue_url: str, rate: float) -> None:
+        self._peer, self._rate = peer, rate
+        self._event_bus, self._queue_url = event_bus, queue_url
         self._next_at = 0.0
         self._stopping = asyncio.Event()
         self.sent_at: dict[str, float] = {}
@@ -267,19 +307,19 @@ class RoundTrips:
 
     def _signed(self, service: str, target: str, content: object) -> Signed:
         body = json.dumps(content).encode()
-        return signed_v4(self._url, self._region, service, target, body, self._config)
+        return signed_v4(self._peer, service, target, body)
 
     async def _put(self) -> None:
-        connection = Connection(self._url)
+        connection = Connection(self._peer.url)
         while not self._stopping.is_set():
             due, self._next_at = self._next_at, self._next_at + 1 / self._rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             event_id = str(uuid.uuid4())
             entry = {
-                "Source": "shop.bench",
+                "Source": "shop.7",
                 "DetailType": "B",
                 "Detail": json.dumps({"amount": 1, "id": event_id, "text": "x" * 400}),
-                "EventBusName": self._resources.name,
+                "EventBusName": self._event_bus,
             }
             request = self._signed("events", TARGET, {"Entries": [entry]})
             self.sent_at[event_id] = time.perf_counter()
@@ -287,8 +327,8 @@ class RoundTrips:
         connection.close()
 
     async def _receive(self) -> None:
-        connection = Connection(self._url)
-        queue = self._resources.queue_urls[self._region]
+        connection = Connection(self._peer.url)
+        queue = self._queue_url
         ask = {"QueueUrl": queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1}
         while not self._stopping.is_set():
             request = self._signed("sqs", "AmazonSQS.ReceiveMessage", ask)
@@ -309,11 +349,10 @@ class RoundTrips:
         connection.close()
 
 
-async def bench_put_to_queue(
-    config: Config, resources: DemoResources, seconds: float, rate: float
-) -> dict[str, Any]:
+async def bench_put_to_queue(peer: Peer, seconds: float, rate: float) -> dict[str, Any]:
     """From before PutEvents (one entry a call) until ReceiveMessage gave the event."""
-    trips = RoundTrips(config, resources, rate)
+    name = f"bench-trip-{rate:g}"
+    trips = RoundTrips(peer, name, create_rules(peer, name), rate)
     await trips.run(seconds)
     warm = min(trips.sent_at.values()) + 1
     latencies = Latencies(
@@ -327,6 +366,71 @@ async def bench_put_to_queue(
         "events_per_second": round(len(trips.sent_at) / seconds),
         "received": len(trips.received_at),
         "latency": latencies.summary(),
+    }
+
+
+def create_rules(peer: Peer, name: str) -> str:
+    """Make a bus with a hundred rules, of which any event matches one, and return their queue."""
+    events, sqs = peer.client("events"), peer.client("sqs")
+    events.create_event_bus(Name=name)
+    url: str = sqs.create_queue(QueueName=name)["QueueUrl"]
+    asked = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    for number in range(RULE_COUNT):
+        pattern = {"source": [f"shop.{number}"], "detail": {"amount": [{"numeric": [">", 0]}]}}
+        rule = {"Name": f"r{number}", "EventBusName": name}
+        events.put_rule(**rule, EventPattern=json.dumps(pattern))
+        target = {"Id": "queue", "Arn": asked["Attributes"]["QueueArn"]}
+        events.put_targets(Rule=rule["Name"], EventBusName=name, Targets=[target])
+    return url
+
+
+async def bench_delivery(peer: Peer, seconds: float, rate: float | None) -> dict[str, Any]:
+    """PutEvents, 10 x 1 KB, at a rate or as fast as it goes; each event to one queue by one rule.
+
+    `delivered_per_second` counts until the last event is in the queue. `behind` is what had not
+    arrived halfway and at the end of the load: a backlog that does not grow is the same twice.
+    `cpu_us_per_event` is the node's processor time from wire to queue, all threads; unlike a rate
+    it says the same on a machine that others use, too.
+    """
+    name = f"bench-delivery-{rate or 0:g}"
+    queue_url = create_rules(peer, name)
+    sqs = peer.client("sqs")
+    requests = []
+    for number in range(BODY_COUNT):
+        batch = entries(10, 1_000, name, f"shop.{number}")
+        body = json.dumps({"Entries": batch}).encode()
+        requests.append(signed_v4(peer, "events", TARGET, body))
+
+    def arrived() -> int:
+        asked = sqs.get_queue_attributes(
+            QueueUrl=queue_url, AttributeNames=["ApproximateNumberOfMessages"]
+        )
+        return int(asked["Attributes"]["ApproximateNumberOfMessages"])
+
+    began, cpu_before = time.perf_counter(), peer.cpu_seconds()
+    put = 0
+    behind: list[int] = []
+    calls_per_second = rate / 10 if rate else None
+    for _ in range(2):
+        calls, _, _ = await load(
+            peer.url,
+            requests,
+            connections=32,
+            seconds=seconds / 2,
+            calls_per_second=calls_per_second,
+        )
+        put += calls * 10
+        behind.append(put - arrived())
+    put_seconds = time.perf_counter() - began
+    while (count := arrived()) < put:  # noqa: ASYNC110 - another process is waited for
+        await asyncio.sleep(0.25)
+    took = time.perf_counter() - began
+    return {
+        "put_per_second": round(put / put_seconds),
+        "delivered_per_second": round(count / took),
+        "behind": behind,
+        "twice": count - put,
+        "cpu_us_per_event": round((peer.cpu_seconds() - cpu_before) / put * 1e6, 1),
     }
 
 
@@ -359,17 +463,50 @@ async def bench_replication(
     }
 
 
-async def measure(config: Config, resources: DemoResources, seconds: float) -> dict[str, Any]:
-    """Run every benchmark, one after the other."""
+Benchmarks = dict[str, Callable[[], Awaitable[dict[str, Any]]]]
+
+
+def benchmarks_of(peer: Peer, seconds: float) -> Benchmarks:
+    """Return what can be measured of anything that speaks the API, by name."""
+    return {
+        "put_to_queue_500_per_second": lambda: bench_put_to_queue(peer, seconds, 500),
+        "put_to_queue_1000_per_second": lambda: bench_put_to_queue(peer, seconds, 1_000),
+        "delivery_15000_per_second": lambda: bench_delivery(peer, seconds, 15_000),
+        "delivery_unbounded": lambda: bench_delivery(peer, seconds, None),
+    }
+
+
+async def measure(benchmarks: Benchmarks, only: str) -> dict[str, Any]:
+    """Run the benchmarks whose names hold a text, one after the other."""
     results: dict[str, Any] = {}
-    for name, run in (
-        ("put_events", bench_put(config, seconds)),
-        ("put_to_queue_500_per_second", bench_put_to_queue(config, resources, seconds, 500)),
-        ("replication_1000_per_second", bench_replication(config, resources, seconds, 1_000)),
-    ):
-        results[name] = await run
-        print(name, json.dumps(results[name], indent=2), flush=True)
+    for name, run in benchmarks.items():
+        if only in name:
+            results[name] = await run()
+            print(name, json.dumps(results[name], indent=2), flush=True)
     return results
+
+
+def measure_deployment(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure two Regions and an edge that are started for it."""
+    with tempfile.TemporaryDirectory(prefix="farspan-bench-") as directory:
+        config = prepare(Path(directory), ("us-east-1", "us-west-2"), free_port(), auth=True)
+        with Deployment(config, Path(directory)) as deployment:
+            deployment.start_all()
+
+            def new_client(service: str, region: str) -> Any:
+                return client(service, region, config)
+
+            resources = create_resources(config, new_client, "bench")
+            new_client("events", config.regions[0]).create_event_bus(Name="bench-idle")
+            seconds, peer = options.seconds, peer_of(config, deployment)
+            benchmarks: Benchmarks = {
+                "put_events": lambda: bench_put(peer, seconds),
+                **benchmarks_of(peer, seconds),
+                "replication_1000_per_second": lambda: bench_replication(
+                    config, resources, seconds, 1_000
+                ),
+            }
+            return uvloop.run(measure(benchmarks, options.only))
 
 
 def machine() -> dict[str, Any]:
@@ -399,24 +536,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0, help="for each benchmark")
     parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--only", default="", help="benchmarks whose names hold this text")
+    parser.add_argument("--url", help="measure what listens there; keys from AWS's variables")
+    parser.add_argument("--region", default="us-east-1", help="the Region behind --url")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="farspan-bench-") as directory:
-        config = prepare(Path(directory), ("us-east-1", "us-west-2"), free_port(), auth=True)
-        with Deployment(config, Path(directory)) as deployment:
-            deployment.start_all()
-
-            def new_client(service: str, region: str) -> Any:
-                return client(service, region, config)
-
-            resources = create_resources(config, new_client, "bench")
-            new_client("events", config.regions[0]).create_event_bus(Name="bench-idle")
-            results = uvloop.run(measure(config, resources, options.seconds))
+    if options.url:
+        keys = [
+            os.environ.get(f"AWS_{name}", "test") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
+        ]
+        peer = Peer(options.url, options.region, *keys)
+        results = uvloop.run(measure(benchmarks_of(peer, options.seconds), options.only))
+    else:
+        results = measure_deployment(options)
     now = datetime.now(UTC)
     document = {
         "at": now.isoformat(timespec="seconds"),
         "commit": commit(),
         "machine": machine(),
         "seconds_each": options.seconds,
+        "url": options.url,
         "results": results,
     }
     out = options.out or RESULTS / f"{now:%Y-%m-%d}-{commit()}.json"

@@ -92,8 +92,6 @@ class SeededIds:
 
 def format_uuid4(raw: bytes) -> str:
     """Return 16 bytes as a UUID of version 4, variant 1 (RFC 9562), in lower-case text form."""
-    value = bytearray(raw)
-    value[6] = value[6] & 0x0F | 0x40
-    value[8] = value[8] & 0x3F | 0x80
-    text = value.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = raw.hex()
+    variant = "89ab"[raw[8] >> 4 & 0x3]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"

@@ -8,12 +8,14 @@ attempt is followed by a time for the next.
 | delivered | Delivered            | Delivered                               |
 | retryable | RetryAt              | DeadLetter or Drop, with what ran out   |
 | permanent | DeadLetter or Drop   | DeadLetter or Drop                      |
+| too old   | -                    | DeadLetter or Drop: the age ran out     |
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from farspan.delivery.backoff import pause_seconds
 from farspan.model.delivery import Delivery, Outcome, Verdict
@@ -61,6 +63,20 @@ class Drop:
 Decision = Delivered | RetryAt | DeadLetter | Drop
 
 
+TOO_OLD: Final = Outcome(
+    verdict=Verdict.TOO_OLD,
+    error_code="UNKNOWN",
+    error_message="The event is older than its retry policy allows; no further attempt was made.",
+)
+"""For a delivery whose turn comes too late: after an outage, or behind a slow target. What its last
+attempt met is not stored, and EventBridge has no code of its own for this."""
+
+
+def is_too_old(delivery: Delivery, now: float) -> bool:
+    """Tell whether the event's age forbids any attempt at `now`."""
+    return now - delivery.planned_at > delivery.retry_policy.maximum_event_age_in_seconds
+
+
 def decide(delivery: Delivery, outcome: Outcome, now: float, fraction: float) -> Decision:
     """Return what follows from an attempt.
 
@@ -70,6 +86,8 @@ def decide(delivery: Delivery, outcome: Outcome, now: float, fraction: float) ->
         return Delivered()
     if outcome.verdict is Verdict.PERMANENT:
         return _end(delivery, outcome, None)
+    if outcome.verdict is Verdict.TOO_OLD:
+        return _end(delivery, outcome, Exhausted.AGE)
     policy = delivery.retry_policy
     if delivery.attempt_count > policy.maximum_retry_attempts:
         return _end(delivery, outcome, Exhausted.ATTEMPTS)
@@ -87,5 +105,5 @@ def _end(delivery: Delivery, outcome: Outcome, exhausted: Exhausted | None) -> D
     if delivery.dead_letter_arn is None:
         return Drop(code, message, exhausted)
     return DeadLetter(
-        delivery.dead_letter_arn, code, message, exhausted, delivery.attempt_count - 1
+        delivery.dead_letter_arn, code, message, exhausted, max(0, delivery.attempt_count - 1)
     )

@@ -12,24 +12,27 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from farspan.delivery.attempt import TOO_OLD, is_too_old
 from farspan.model.delivery import Delivery, Outcome, Verdict
 from farspan.targets.base import INTERNAL_ERROR, INVALID_INPUT, TargetSender
 
 LANE_CAPACITY = 2_000
 """Deliveries that a lane holds in memory, waiting or under way."""
 
+PARKED_COUNT_MAX = 20_000
+"""Stored deliveries that a lane knows to be for it. What is beyond comes when its lease ends."""
+
 log = logging.getLogger("farspan.delivery")
 
 
 @dataclass(eq=False, slots=True)
 class Item:
-    """A delivery in a lane. `claim` is its timer's claim where it is stored, None where it is not.
+    """A delivery in a lane. `stored` is set where a timer keeps it, or is about to.
 
     `ended` is set once the delivery ended or is durably kept for later.
     """
 
     delivery: Delivery
-    claim: int | None = None
     stored: bool = False
     ended: bool = False
     on_end: Callable[[], None] | None = None
@@ -42,6 +45,9 @@ class Item:
                 self.on_end()
 
 
+Parked = tuple[bytes, int]
+"""A stored delivery by its timer's key and claim: the same claim means that nobody had it since."""
+
 Settle = Callable[[Sequence[tuple[Item, Outcome]]], Awaitable[None]]
 """Does what follows from the outcomes of one batch of attempts."""
 
@@ -52,22 +58,44 @@ class Lane:
 
     sender: TargetSender
     settle: Settle
+    now: Callable[[], float]
+    on_room: Callable[[Lane], None]
     worker_count: int = 2
     _waiting: deque[Item] = field(default_factory=deque)
     _under_way_count: int = 0
     _filled: asyncio.Event = field(default_factory=asyncio.Event)
     _workers: list[asyncio.Task[None]] = field(default_factory=list)
+    _parked: deque[Parked] = field(default_factory=lambda: deque(maxlen=PARKED_COUNT_MAX))
     _retired: bool = False
 
     def offer(self, item: Item) -> bool:
         """Take the delivery, or return False where the lane is full."""
-        if len(self._waiting) + self._under_way_count >= LANE_CAPACITY:
+        if self._held_count >= LANE_CAPACITY:
             return False
         self._waiting.append(item)
         self._filled.set()
         if len(self._workers) < self.worker_count:
             self._workers.append(asyncio.create_task(self._work()))
         return True
+
+    @property
+    def _held_count(self) -> int:
+        return len(self._waiting) + self._under_way_count
+
+    def park(self, parked: Parked) -> None:
+        """Remember a stored delivery that did not fit."""
+        self._parked.append(parked)
+        self._tell_of_room()
+
+    def unpark(self) -> list[Parked]:
+        """Return the parked deliveries that there is room for now, the oldest first."""
+        count = min(len(self._parked), max(0, LANE_CAPACITY - self._held_count))
+        return [self._parked.popleft() for _ in range(count)]
+
+    def _tell_of_room(self) -> None:
+        # At half, so that the store is asked for many at once and the workers never run dry.
+        if self._parked and self._held_count <= LANE_CAPACITY // 2:
+            self.on_room(self)
 
     async def _work(self) -> None:
         while True:
@@ -83,13 +111,24 @@ class Lane:
                 await self.settle(await self._attempt(batch))
             finally:
                 self._under_way_count -= count
+                self._tell_of_room()
 
     async def _attempt(self, batch: Sequence[Item]) -> list[tuple[Item, Outcome]]:
-        """Attempt each delivery once; a sender's own fault fails the attempts, not the lane."""
-        if any(item.delivery.is_invalid for item in batch):
-            valid = [item for item in batch if not item.delivery.is_invalid]
-            invalid = [(item, INVALID_INPUT) for item in batch if item.delivery.is_invalid]
-            return [*invalid, *(await self._attempt(valid) if valid else ())]
+        """Attempt each delivery once, but for what must not be attempted (any more)."""
+        now = self.now()
+        refused = [
+            (item, INVALID_INPUT if item.delivery.is_invalid else TOO_OLD)
+            for item in batch
+            if item.delivery.is_invalid or is_too_old(item.delivery, now)
+        ]
+        if refused:
+            known = {id(item) for item, _ in refused}
+            rest = [item for item in batch if id(item) not in known]
+            return [*refused, *(await self._send(rest) if rest else ())]
+        return await self._send(batch)
+
+    async def _send(self, batch: Sequence[Item]) -> list[tuple[Item, Outcome]]:
+        # A sender's own fault fails the attempts, not the lane.
         try:
             outcomes = await self.sender.send([item.delivery for item in batch])
             return list(zip(batch, outcomes, strict=True))

@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import repeat
 
 import msgspec
 
 from farspan.clock import Clock, IdSource
-from farspan.delivery.attempt import DeadLetter, Decision, Delivered, Drop, RetryAt, decide
+from farspan.delivery.attempt import DeadLetter, Decision, RetryAt, decide
 from farspan.delivery.lane import Item, Lane
 from farspan.delivery.plan import plan_deliveries
 from farspan.delivery.rulebook import Rulebook
@@ -49,7 +50,6 @@ LEASE_SECONDS = 60.0
 """How long a stored delivery belongs to its lane before the retrier may give it out again."""
 
 RETRY_READ_COUNT = 200
-FULL_LANE_SECONDS = 1.0
 STORE_PAUSE_SECONDS = 1.0
 
 log = logging.getLogger("farspan.delivery")
@@ -79,11 +79,20 @@ class DeliveryService:
         self._rulebooks: dict[str, Rulebook] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._grown: dict[str, asyncio.Event] = {}
+        self._moving: dict[str, asyncio.Task[None]] = {}  # a bus's cursor on its way to the store
         self._lanes: dict[tuple[str, str, str], Lane] = {}
         self._held: dict[str, Item] = {}  # the deliveries in the lanes, by id
+        self._roomy: set[Lane] = set()  # lanes with room again for what was stored meanwhile
         self._retries_changed = asyncio.Event()
+        # Ages and due times follow the monotonic clock, from where the wall clock stood at the
+        # start: a clock that is set while this runs neither hides retries nor brings them at once.
+        self._wall_offset = clock.now() - clock.monotonic()
         self._retrier: asyncio.Task[None] | None = None
         store.subscribe(self._on_append)
+
+    def _now(self) -> float:
+        """Return seconds since the epoch that never jump while this runs."""
+        return self._clock.monotonic() + self._wall_offset
 
     def start(self) -> None:
         """Begin to retry stored deliveries."""
@@ -127,16 +136,24 @@ class DeliveryService:
         name = delivery_cursor(event_bus)
         cursor: int | None = None  # not known, or not sure after a failed commit
         grown = self._grown[event_bus]
+        moving = self._moving.get(event_bus)
         while True:
             grown.clear()
             try:
                 if cursor is None:
+                    if moving is not None:
+                        await moving
                     cursor = await self._store.cursor(name)
-                moved, spilled = await self._read_on(event_bus, cursor, rulebook)
+                moved, unended = await self._read_on(event_bus, cursor, rulebook)
                 if moved == cursor:
                     await grown.wait()
                 else:
-                    await self._store.commit([*spilled, MoveCursor(name, moved)])
+                    # Stored while the next events are read: the cursor is one step behind at most.
+                    if moving is not None:
+                        await moving
+                    moving = self._moving[event_bus] = asyncio.create_task(
+                        self._move(MoveCursor(name, moved), unended)
+                    )
                     cursor = moved
             except StoreError as error:
                 log.warning("reader paused event_bus=%s error=%s", event_bus, error)
@@ -147,15 +164,21 @@ class DeliveryService:
                 cursor = None
                 await self._clock.sleep(STORE_PAUSE_SECONDS)
 
+    async def _move(self, move: MoveCursor, unended: _Unended) -> None:
+        """Move the cursor past events whose deliveries ended, and store those that did not."""
+        await self._commit_until_stored([*unended.changes, move])
+        for delivery in unended.full:
+            self._park(delivery, 0)
+
     async def _read_on(
         self, event_bus: str, cursor: int, rulebook: Rulebook
-    ) -> tuple[int, list[Change]]:
+    ) -> tuple[int, _Unended]:
         """Deliver what the log has next; return where the cursor goes and what to store with it."""
         if rulebook.is_idle:
             # Events put before a rule has a target are none of its events. Where a target comes
             # while the log is asked, the end may lie beyond events that are.
             end = await self._store.log_end(event_bus)
-            return (end if rulebook.is_idle else cursor), []
+            return (end if rulebook.is_idle else cursor), _Unended()
         batches = await self._store.read_log(event_bus, cursor, READ_EVENT_COUNT)
         deliveries, cursor = await self._plan(batches, cursor, rulebook)
         return cursor, await self._deliver(deliveries)
@@ -167,7 +190,7 @@ class DeliveryService:
 
         Others get their turn in between: matching megabytes of events takes a while.
         """
-        now = self._clock.now()
+        now = self._now()
         deliveries: list[Delivery] = []
         byte_count = 0
         for batch in batches:
@@ -183,10 +206,10 @@ class DeliveryService:
             cursor = batch.position + len(batch.events) - 1
         return deliveries, cursor
 
-    async def _deliver(self, deliveries: Sequence[Delivery]) -> list[Change]:
+    async def _deliver(self, deliveries: Sequence[Delivery]) -> _Unended:
         """Hand the deliveries to their lanes; return what to store of those that did not end."""
         if not deliveries:
-            return []
+            return _Unended()
         left = len(deliveries)
         all_ended = asyncio.Event()
 
@@ -205,13 +228,13 @@ class DeliveryService:
                 await all_ended.wait()
         except TimeoutError:
             pass
-        now = self._clock.now()
-        spilled: list[Change] = [_stored(item.delivery, now + FULL_LANE_SECONDS) for item in full]
+        due = self._now() + LEASE_SECONDS
+        changes: list[Change] = [_stored(item.delivery, due) for item in full]
         for item in items:
             if not item.ended:
                 item.stored = True
-                spilled.append(_stored(item.delivery, now + LEASE_SECONDS))
-        return spilled
+                changes.append(_stored(item.delivery, due))
+        return _Unended(changes, [item.delivery for item in full])
 
     def _offer(self, item: Item) -> bool:
         """Put the delivery into its lane, or return False where that is full."""
@@ -225,38 +248,53 @@ class DeliveryService:
         lane = self._lanes.get(key)
         if lane is None:
             sender = self._sender_of(delivery.target_arn) or _NoSuchTarget()
-            lane = self._lanes[key] = Lane(sender, self._settle)
+            lane = self._lanes[key] = Lane(sender, self._settle, self._now, self._on_room)
         return lane
+
+    def _park(self, delivery: Delivery, claim: int) -> None:
+        """Tell its lane that a stored delivery waits for room."""
+        self._lane(delivery).park((delivery.delivery_id.encode(), claim))
+
+    def _on_room(self, lane: Lane) -> None:
+        self._roomy.add(lane)
+        self._retries_changed.set()
 
     # --- what follows from an attempt -----------------------------------------------------
 
     async def _settle(self, attempts: Sequence[tuple[Item, Outcome]]) -> None:
         """Do what follows from the outcomes; store it before anyone is told that it ended."""
-        now = self._clock.now()
-        decisions: list[tuple[Item, Decision]] = []
+        now = self._now()
+        changes: list[Change] = []
+        # Those that are over. The reader may store one while this waits, so all of them are looked
+        # at until nobody stored any since: only then is it told that they ended.
+        over: list[Item] = []
         for item, outcome in attempts:
-            item.delivery = msgspec.structs.replace(
-                item.delivery, attempt_count=item.delivery.attempt_count + 1
-            )
+            if outcome.verdict is Verdict.DELIVERED:
+                over.append(item)
+                continue
+            if outcome.verdict is not Verdict.TOO_OLD:
+                item.delivery = msgspec.structs.replace(
+                    item.delivery, attempt_count=item.delivery.attempt_count + 1
+                )
             decision = decide(item.delivery, outcome, now, self._ids.fraction())
-            if not isinstance(decision, Delivered):
-                _log_attempt(item.delivery, outcome, decision)
+            _log_attempt(item.delivery, outcome, decision)
+            if isinstance(decision, RetryAt):
+                changes += _retried(item, decision)
+                continue
             if isinstance(decision, DeadLetter):
-                decision = await self._send_dead_letter(item.delivery, decision)
-            decisions.append((item, decision))
-        # The reader may store a delivery while this waits. So what to store is decided at once,
-        # and looked at again for those that ended and were stored meanwhile.
-        changes = [change for item, decision in decisions for change in _changes(item, decision)]
-        stored_before = {id(item) for item, _ in decisions if item.stored}
-        if changes:
+                await self._send_dead_letter(item.delivery, decision)
+            over.append(item)
+        acknowledged: set[int] = set()
+        while True:
+            stored = [item for item in over if item.stored and id(item) not in acknowledged]
+            changes += [
+                AckTimer(RETRY_TIMERS, item.delivery.delivery_id.encode()) for item in stored
+            ]
+            if not changes:
+                break
             await self._commit_until_stored(changes)
-        stored_since: list[Change] = [
-            AckTimer(RETRY_TIMERS, item.delivery.delivery_id.encode())
-            for item, decision in decisions
-            if item.stored and id(item) not in stored_before and not isinstance(decision, RetryAt)
-        ]
-        if stored_since:
-            await self._commit_until_stored(stored_since)
+            acknowledged.update(map(id, stored))
+            changes = []
         for item, _ in attempts:
             if self._held.get(item.delivery.delivery_id) is item:
                 del self._held[item.delivery.delivery_id]
@@ -273,7 +311,7 @@ class DeliveryService:
             else:
                 return
 
-    async def _send_dead_letter(self, delivery: Delivery, letter: DeadLetter) -> Decision:
+    async def _send_dead_letter(self, delivery: Delivery, letter: DeadLetter) -> None:
         """Send the dead letter, again and again where its queue cannot take it now.
 
         The target is not tried again: the delivery has used up what its policy allows.
@@ -291,15 +329,13 @@ class DeliveryService:
                 break
             log.error("dead letter not sent yet queue=%s", letter.arn)
             await self._clock.sleep(STORE_PAUSE_SECONDS)
-        if outcome.verdict is Verdict.DELIVERED:
-            return letter
-        log.error(
-            "dead letter lost delivery=%s queue=%s error=%s",
-            delivery.delivery_id,
-            letter.arn,
-            outcome.error_message,
-        )
-        return Drop(letter.error_code, letter.error_message, letter.exhausted)
+        if outcome.verdict is not Verdict.DELIVERED:
+            log.error(
+                "dead letter lost delivery=%s queue=%s error=%s",
+                delivery.delivery_id,
+                letter.arn,
+                outcome.error_message,
+            )
 
     # --- retries --------------------------------------------------------------------------
 
@@ -308,6 +344,7 @@ class DeliveryService:
         while True:
             self._retries_changed.clear()
             try:
+                await self._fetch_parked()
                 if not await self._give_out():
                     await self._wait_for_due()
             except StoreError as error:
@@ -317,18 +354,26 @@ class DeliveryService:
                 log.exception("retrier stopped for a moment")
                 await self._clock.sleep(STORE_PAUSE_SECONDS)
 
+    async def _fetch_parked(self) -> None:
+        """Make stored deliveries due at once whose lanes have room again."""
+        roomy, self._roomy = self._roomy, set()
+        now = self._now()
+        parked = [parked for lane in roomy for parked in lane.unpark()]
+        if parked:
+            await self._store.commit(
+                [MoveTimer(RETRY_TIMERS, key, now, claim) for key, claim in parked]
+            )
+
     async def _give_out(self) -> bool:
         """Claim what is due and hand it to the lanes; return whether there was anything."""
-        now = self._clock.now()
+        now = self._now()
         claim = ClaimTimers(RETRY_TIMERS, now, now + LEASE_SECONDS, RETRY_READ_COUNT)
         (timers,) = await self._store.commit([claim])
         assert isinstance(timers, list)
-        late: list[Change] = []
         for timer in timers:
             held = self._held.get(timer.key.decode(errors="replace"))
             if held is not None:
                 # Its lane is slower than the lease: it waits there already, under the new claim.
-                held.claim = timer.claim_count
                 held.stored = True
                 continue
             try:
@@ -337,16 +382,14 @@ class DeliveryService:
                 # Kept, for the Farspan that wrote it may return; its neighbours do not wait for it.
                 log.warning("stored delivery not understood key=%r error=%s", timer.key, error)
                 continue
-            item = Item(delivery, claim=timer.claim_count, stored=True)
-            if not self._offer(item):
-                late.append(MoveTimer(RETRY_TIMERS, timer.key, now + FULL_LANE_SECONDS))
-        if late:
-            await self._store.commit(late)
+            if not self._offer(Item(delivery, stored=True)):
+                # It stays stored, due when its lease ends or its lane has room.
+                self._park(delivery, timer.claim_count)
         return bool(timers)
 
     async def _wait_for_due(self) -> None:
         due = await self._store.next_due(RETRY_TIMERS)
-        pause = LEASE_SECONDS if due is None else min(LEASE_SECONDS, due - self._clock.now())
+        pause = LEASE_SECONDS if due is None else min(LEASE_SECONDS, due - self._now())
         waits = [
             asyncio.create_task(self._retries_changed.wait()),
             asyncio.create_task(self._clock.sleep(max(0.0, pause))),
@@ -359,12 +402,24 @@ class DeliveryService:
 
     async def close(self) -> None:
         """Stop reading, retrying and sending."""
-        tasks = [*self._readers.values(), *([self._retrier] if self._retrier else [])]
+        tasks = [
+            *self._readers.values(),
+            *self._moving.values(),
+            *([self._retrier] if self._retrier else []),
+        ]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for lane in self._lanes.values():
             await lane.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Unended:
+    """What to store of the deliveries that have not ended; `full` are those without a lane."""
+
+    changes: Sequence[Change] = ()
+    full: Sequence[Delivery] = ()
 
 
 class _NoSuchTarget:
@@ -393,15 +448,13 @@ def _stored(delivery: Delivery, due: float) -> PutTimer:
     return PutTimer(RETRY_TIMERS, delivery.delivery_id.encode(), due, _encode(delivery))
 
 
-def _changes(item: Item, decision: Decision) -> list[Change]:
-    """Return what to store after an attempt: nothing for a success that never was stored."""
-    key = item.delivery.delivery_id.encode()
-    if isinstance(decision, RetryAt):
-        body = _encode(item.delivery)
-        # Stored by the reader in the meantime, or not: one of the two takes effect.
-        put = PutTimer(RETRY_TIMERS, key, decision.due, body)
-        return [put, MoveTimer(RETRY_TIMERS, key, decision.due, item.claim, body)]
-    return [AckTimer(RETRY_TIMERS, key, item.claim)] if item.stored else []
+def _retried(item: Item, retry: RetryAt) -> list[Change]:
+    key, body = item.delivery.delivery_id.encode(), _encode(item.delivery)
+    # Stored by the reader in the meantime, or not: one of the two takes effect.
+    return [
+        PutTimer(RETRY_TIMERS, key, retry.due, body),
+        MoveTimer(RETRY_TIMERS, key, retry.due, body=body),
+    ]
 
 
 def _log_attempt(delivery: Delivery, outcome: Outcome, decision: Decision) -> None:

@@ -42,6 +42,7 @@ class Verdict(StrEnum):
     DELIVERED = "delivered"  # the target has it
     RETRYABLE = "retryable"  # it may work later
     PERMANENT = "permanent"  # it will never work
+    TOO_OLD = "too old"  # no attempt was made: the event is older than its policy allows
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,11 +7,10 @@ one message. It must never know how queues work: it sees them through `QueueWrit
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
+from farspan.clock import format_uuid4
 from farspan.model.arn import parse_arn
 from farspan.model.delivery import DELIVERED, Delivery, Outcome, Verdict
 from farspan.model.queue import Message, MessageAttribute, Queue
@@ -24,8 +23,8 @@ from farspan.targets.base import (
     DeadLetter,
 )
 
-BATCH_COUNT_MAX: Final = 100
-"""One commit holds a batch; more would only make each wait for the last."""
+BATCH_COUNT_MAX: Final = 500
+"""One commit holds a batch: half of what a reader reads, for each of a lane's two workers."""
 
 KEY_BYTES: Final = 16
 SENDER_ID: Final = "events.amazonaws.com"
@@ -45,8 +44,7 @@ class QueueWriter(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class _Letter:
+class _Letter(NamedTuple):
     """A message on its way: the queue it is for, its key, its payload and its attributes."""
 
     queue_arn: str
@@ -70,12 +68,13 @@ class _Mailing:
         by_queue: dict[str, list[int]] = {}
         for place, letter in enumerate(letters):
             by_queue.setdefault(letter.queue_arn, []).append(place)
+        now = self._now()
         for queue_arn, places in by_queue.items():
             queue = self._find_queue(queue_arn)
             messages: list[tuple[bytes, Message]] = []
             sent: list[int] = []
             for place in places:
-                checked = self._checked(letters[place], queue)
+                checked = _checked(letters[place], queue, now)
                 if isinstance(checked, Outcome):
                     outcomes[place] = checked
                 else:
@@ -92,37 +91,6 @@ class _Mailing:
         queue = self._find(arn.account, arn.resource) if arn is not None else None
         # The lookup knows this Region only: another Region's queue of the same name is not it.
         return queue if queue is not None and queue.arn == queue_arn else None
-
-    def _checked(self, letter: _Letter, queue: Queue | None) -> Message | Outcome:
-        """Return the letter as a message, or why its queue will never take it."""
-        if queue is None:
-            return _permanent(
-                NO_RESOURCE,
-                "The specified queue does not exist or you do not have access to it. "
-                "(Service: AmazonSQS; Status Code: 400; "
-                "Error Code: AWS.SimpleQueueService.NonExistentQueue; "
-                f"Request ID: {_uuid_of(letter.key)}; Proxy: null)",
-            )
-        try:
-            body = letter.payload.decode()
-        except UnicodeDecodeError:
-            return INVALID_INPUT
-        if len(letter.payload) > queue.maximum_message_size:
-            return _permanent(
-                INVALID_PARAMETER,
-                "One or more parameters are invalid. Reason: Message must be shorter than "
-                f"{queue.maximum_message_size} bytes.",
-            )
-        return Message(
-            message_id=_uuid_of(letter.key),
-            body=body,
-            sender_id=SENDER_ID,
-            sent_at=self._now(),
-            attributes=letter.attributes,
-            system_attributes=(
-                {} if letter.trace_header is None else {TRACE_ATTRIBUTE: letter.trace_header}
-            ),
-        )
 
     async def _put(self, queue: Queue, messages: Sequence[tuple[bytes, Message]]) -> Outcome:
         try:
@@ -199,6 +167,38 @@ def dead_letter_attributes(letter: DeadLetter) -> dict[str, MessageAttribute]:
     }
 
 
+def _checked(letter: _Letter, queue: Queue | None, now: float) -> Message | Outcome:
+    """Return the letter as a message, or why its queue will never take it."""
+    if queue is None:
+        return _permanent(
+            NO_RESOURCE,
+            "The specified queue does not exist or you do not have access to it. "
+            "(Service: AmazonSQS; Status Code: 400; "
+            "Error Code: AWS.SimpleQueueService.NonExistentQueue; "
+            f"Request ID: {_uuid_of(letter.key)}; Proxy: null)",
+        )
+    try:
+        body = letter.payload.decode()
+    except UnicodeDecodeError:
+        return INVALID_INPUT
+    if len(letter.payload) > queue.maximum_message_size:
+        return _permanent(
+            INVALID_PARAMETER,
+            "One or more parameters are invalid. Reason: Message must be shorter than "
+            f"{queue.maximum_message_size} bytes.",
+        )
+    return Message(
+        message_id=_uuid_of(letter.key),
+        body=body,
+        sender_id=SENDER_ID,
+        sent_at=now,
+        attributes=letter.attributes,
+        system_attributes=(
+            {} if letter.trace_header is None else {TRACE_ATTRIBUTE: letter.trace_header}
+        ),
+    )
+
+
 def _permanent(code: str, message: str) -> Outcome:
     return Outcome(verdict=Verdict.PERMANENT, error_code=code, error_message=message)
 
@@ -209,4 +209,4 @@ def _key_of(delivery_id: str) -> bytes:
 
 def _uuid_of(key: bytes) -> str:
     """Return a key in the form of a UUID, so that a repeated delivery repeats its message's id."""
-    return str(uuid.UUID(bytes=key, version=4))
+    return format_uuid4(key)

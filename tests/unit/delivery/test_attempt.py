@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farspan.delivery.attempt import (
+    TOO_OLD,
     DeadLetter,
     Decision,
     Delivered,
@@ -31,6 +32,7 @@ OUTCOMES = {
     Verdict.DELIVERED: DELIVERED,
     Verdict.RETRYABLE: RETRYABLE,
     Verdict.PERMANENT: PERMANENT,
+    Verdict.TOO_OLD: TOO_OLD,
 }
 
 # situation: (attempts made, age at the end of the last one)
@@ -75,6 +77,8 @@ def expected(verdict: Verdict, situation: str, queue: str | None, now: float) ->
     assert outcome.error_code is not None
     assert outcome.error_message is not None
     exhausted = ENDS_WITH[situation] if verdict is Verdict.RETRYABLE else None
+    if verdict is Verdict.TOO_OLD:
+        exhausted = Exhausted.AGE
     if queue is None:
         return Drop(outcome.error_code, outcome.error_message, exhausted)
     retries = SITUATIONS[situation][0] - 1

@@ -20,7 +20,7 @@ from farspan.ingest.entries import Entry, Placement, accept_entries
 from farspan.model.delivery import DELIVERED, Delivery, Outcome, Verdict
 from farspan.model.event import CallId, EventBatch
 from farspan.model.rule import RetryPolicy, Rule, RuleState, Target
-from farspan.store.base import Append, MoveCursor, PutTimer, StoreError, StoreFailed
+from farspan.store.base import Append, ClaimTimers, MoveCursor, PutTimer, StoreError, StoreFailed
 from farspan.store.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -50,12 +50,13 @@ class FakeClock:
 
     def __init__(self) -> None:
         self.elapsed = 0.0
+        self.set_by = 0.0  # seconds by which somebody set the wall clock
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
 
     def now(self) -> float:
         """See `Clock.now`."""
-        return START + self.elapsed
+        return START + self.elapsed + self.set_by
 
     def monotonic(self) -> float:
         """See `Clock.monotonic`."""
@@ -591,6 +592,25 @@ async def test_g4_a_day_of_failures_stays_within_the_policy(world: World) -> Non
     assert await world.stored_count() == 0
 
 
+async def test_g4_a_dead_target_gets_all_its_retries_within_a_day(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With jitter in the middle of its range, 185 retries take just less than 24 hours (G4)."""
+    monkeypatch.setattr(world.service._ids, "fraction", lambda: 0.5)
+    one = world.add("one")
+    one.always = BUSY
+    await world.start(rule(target("one")))
+    await world.put(1)
+    await spill()
+    await world.clock.advance(0.9 * DAY)
+    early = len(one.attempts)
+    await world.clock.advance(0.1 * DAY)
+    (letter,) = world.letters.letters
+
+    assert early < len(one.attempts) == 186
+    assert (letter.exhausted_retry_condition, letter.retry_attempts) == (Exhausted.ATTEMPTS, 185)
+
+
 async def test_a_fault_of_the_sender_is_a_failure_of_the_attempt(world: World) -> None:
     """A sender that raises against its contract fails the attempt and leaves the lane working."""
     one = world.add("one")
@@ -605,6 +625,55 @@ async def test_a_fault_of_the_sender_is_a_failure_of_the_attempt(world: World) -
 
     assert [letter.error_code for letter in world.letters.letters] == ["INTERNAL_ERROR"]
     assert one.payloads == ["1", "1", "2"]
+
+
+async def test_g4_what_comes_to_its_turn_too_late_is_not_attempted(world: World) -> None:
+    """A delivery whose age ran out during an outage goes to the dead letters unattempted (G4)."""
+    one = world.add("one", BUSY)
+    policy = RetryPolicy(maximum_event_age_in_seconds=120)
+    await world.start(rule(target("one", policy)))
+    await world.put(1)
+    await spill()
+    await world.service.close()
+    await world.clock.advance(600)
+
+    await world.restart(rule(target("one", policy)))
+    await world.clock.advance(1)
+    (letter,) = world.letters.letters
+
+    assert one.payloads == ["1"]
+    assert (letter.exhausted_retry_condition, letter.retry_attempts) == (Exhausted.AGE, 0)
+    assert await world.stored_count() == 0
+
+
+@pytest.mark.parametrize("set_by", [600.0, -600.0], ids=["ahead", "back"])
+async def test_g4_a_clock_that_is_set_neither_hides_retries_nor_brings_them_at_once(
+    world: World, set_by: float
+) -> None:
+    """Retries keep their pauses, and the event its age, whatever becomes of the wall clock (G4)."""
+
+    async def attempt_times(world: World, jump: float) -> list[float]:
+        one = world.add("one")
+        one.always = BUSY
+        policy = RetryPolicy(maximum_event_age_in_seconds=3_600)
+        await world.start(rule(target("one", policy)))
+        await world.put(1)
+        await spill()
+        times: list[float] = []
+        while not world.letters.letters and world.clock.elapsed < DAY:
+            if len(times) == 6:
+                world.clock.set_by = jump
+            known = len(one.attempts)
+            await world.clock.advance(1)
+            times += [world.clock.elapsed] * (len(one.attempts) - known)
+        return times
+
+    undisturbed = World()
+    expected = await attempt_times(undisturbed, 0.0)
+    await undisturbed.service.close()
+
+    assert len(expected) > 6
+    assert await attempt_times(world, set_by) == expected
 
 
 # --- slow targets ------------------------------------------------------------------------------
@@ -628,6 +697,82 @@ async def test_g10_a_slow_target_does_not_delay_another(world: World) -> None:
     await spill()
 
     assert sorted(slow.payloads) == ["1", "2", "3", "4", "5"]
+    assert await world.stored_count() == 0
+
+
+async def test_g10_others_get_events_at_once_beside_a_dead_target_with_a_full_lane(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No time passes between an event and its other targets, however much waits for one (G10)."""
+    monkeypatch.setattr(lane_module, "LANE_CAPACITY", 3)
+    dead = world.add("dead", batch_count_max=1)
+    dead.gate.clear()
+    names = ["a", "b", "c"]
+    others = [world.add(name) for name in names]
+    await world.start(rule(target("dead"), target("a")), rule(target("b"), target("c"), name="s"))
+
+    for number in range(20):
+        await world.put(number)
+        await spill()
+
+        assert [len(other.attempts) for other in others] == [number + 1] * 3
+    assert (world.clock.elapsed, dead.attempts) == (0.0, [])
+    assert (await world.cursor(), await world.stored_count()) == (20, 20)
+
+
+async def test_a_lane_with_room_again_takes_what_was_stored_meanwhile_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full lane's stored deliveries wait for no timer once the target takes deliveries again."""
+    monkeypatch.setattr(lane_module, "LANE_CAPACITY", 4)
+    slow = world.add("slow", batch_count_max=2)
+    slow.gate.clear()
+    await world.start(rule(target("slow")))
+    await world.put(*range(10))
+    await spill()
+    await world.put(*range(10, 20))
+    await spill()
+    slow.gate.set()
+    await spill()
+
+    assert sorted(map(int, slow.payloads)) == list(range(20))
+    assert (world.clock.elapsed, await world.stored_count()) == (0.0, 0)
+
+
+async def test_a_parked_delivery_that_is_tried_meanwhile_keeps_its_pause(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Room in a lane brings forward what waits for room, never what waits for its next attempt."""
+    lane = Lane(RecordingTarget(), world.service._settle, world.clock.now, lambda _: None)
+    monkeypatch.setattr(lane_module, "LANE_CAPACITY", 8)
+    due = world.clock.now() + 300
+    await world.store.commit([PutTimer(RETRY_TIMERS, b"d", due, b"")])
+    await world.store.commit([ClaimTimers(RETRY_TIMERS, due, due, 1)])
+    lane.park((b"d", 0))
+    world.service._on_room(lane)
+    await world.service._fetch_parked()
+
+    assert await world.store.next_due(RETRY_TIMERS) == due
+
+
+async def test_what_is_stored_while_others_are_acknowledged_is_acknowledged_too(
+    world: World,
+) -> None:
+    """However often a reader stores a delivery in the meantime, none that ended stays stored."""
+    items = [item(number) for number in range(3)]
+    items[0].stored = True
+
+    async def store(number: int) -> None:
+        items[number].stored = True
+        key = items[number].delivery.delivery_id.encode()
+        await MemoryStore.commit(world.store, [PutTimer(RETRY_TIMERS, key, START, b"")])
+        if number + 1 < len(items):
+            world.store.before_commit = lambda: store(number + 1)
+
+    world.store.before_commit = lambda: store(1)
+    await world.service._settle([(one, DELIVERED) for one in items])
+
+    assert [one.ended for one in items] == [True] * 3
     assert await world.stored_count() == 0
 
 
@@ -853,7 +998,7 @@ async def test_a_lane_sends_in_batches_of_its_targets_size() -> None:
     async def settle(attempts: Sequence[tuple[Item, Outcome]]) -> None:
         settled.extend(item.delivery.delivery_id for item, _ in attempts)
 
-    lane = Lane(sender, settle, worker_count=1)
+    lane = Lane(sender, settle, lambda: 0.0, lambda _: None, worker_count=1)
     for number in range(7):
         assert lane.offer(item(number))
     await turns()
@@ -872,7 +1017,7 @@ async def test_a_lane_has_room_for_so_many(monkeypatch: pytest.MonkeyPatch) -> N
     async def settle(_: Sequence[tuple[Item, Outcome]]) -> None:
         """Do nothing."""
 
-    lane = Lane(sender, settle)
+    lane = Lane(sender, settle, lambda: 0.0, lambda _: None)
     first = [lane.offer(item(number)) for number in range(3)]
     await turns()
     full = lane.offer(item(3))

@@ -1,0 +1,63 @@
+"""Timers put many at a time: one statement for many rows, which costs half of one for each.
+
+On the writer thread only, inside the transaction that the caller began. It must give each timer
+the result that a statement of its own would have given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from farspan.store.base import Change, PutTimer
+from farspan.store.schema import Sql
+
+if TYPE_CHECKING:
+    import apsw
+
+ROW_COUNTS: Final = (50, 10, 1)
+"""Rows of one statement (measured: more than fifty gain nothing). Few sizes, so that each of them
+stays prepared."""
+
+
+def only_puts(changes: Sequence[Change]) -> bool:
+    """Tell whether the changes are timers to put and nothing else, which `put_rows` may join."""
+    return all(isinstance(change, PutTimer) for change in changes)
+
+
+def put_rows(connection: apsw.Connection, puts: Sequence[PutTimer]) -> list[bool]:
+    """Put timers in order and return for each whether it was added."""
+    results: list[bool] = []
+    start = 0
+    for count in ROW_COUNTS:
+        while len(puts) - start >= count:
+            results += _put(connection, puts[start : start + count])
+            start += count
+    return results
+
+
+def _put(connection: apsw.Connection, puts: Sequence[PutTimer]) -> list[bool]:
+    if len(puts) == 1:
+        (put,) = puts
+        connection.execute(Sql.PUT_TIMER, (put.timers, put.key, put.due, put.body))
+        return [connection.changes() > 0]
+    values: list[object] = []
+    for put in puts:
+        values += (put.timers, put.key, put.due, put.body)
+    connection.execute("SAVEPOINT put_rows")
+    connection.execute(_statement(len(puts)), values)
+    if connection.changes() == len(puts):
+        connection.execute("RELEASE put_rows")
+        return [True] * len(puts)
+    # Some were there already: which ones, each by itself tells.
+    connection.execute("ROLLBACK TO put_rows")
+    connection.execute("RELEASE put_rows")
+    return [added for put in puts for added in _put(connection, [put])]
+
+
+@lru_cache
+def _statement(count: int) -> str:
+    head, row, tail = Sql.PUT_TIMER.partition("(?, ?, ?, ?)")
+    assert row, "the statement has one row of values"
+    return head + ", ".join([row] * count) + tail
