@@ -42,6 +42,7 @@ from farspan.queues.service import QueueService
 from farspan.replication.service import ReplicationService
 from farspan.replication.stream import StreamReply, StreamRequest
 from farspan.retention import Retention
+from farspan.schedules.service import ScheduleService
 from farspan.sealing import Sealer, open_sealer
 from farspan.senders import Senders
 from farspan.sessions import SessionTokens
@@ -114,6 +115,7 @@ class Region:
     ingest: IngestService
     delivery: DeliveryService
     replication: ReplicationService
+    schedules: ScheduleService
     plane: ControlPlane
     senders: Senders
 
@@ -194,6 +196,9 @@ class Node:
             senders.sender_of,
             senders.dead_letters,
         )
+        schedules = ScheduleService(
+            store, self._clock, delivery.planned, self.config.schedules.catch_up_seconds
+        )
         replication = ReplicationService(
             region=name,
             log_id=resources.log_id,
@@ -225,12 +230,15 @@ class Node:
                 self.catalog.refresh()
             elif isinstance(resource, Rule):
                 delivery.rule_changed(resource, exists=exists)
+                schedules.rule_changed(resource, exists=exists)
             elif isinstance(resource, Connection):
                 senders.tokens.connection_changed(resource, exists=exists)
 
         resources.subscribe(on_resource)
         self.catalog.on_change(replication.refresh)
-        return Region(store, resources, queues, ingest, delivery, replication, plane, senders)
+        return Region(
+            store, resources, queues, ingest, delivery, replication, schedules, plane, senders
+        )
 
     async def _record_authorization(
         self, connection: Connection, refusal: TokenRefused | None
@@ -387,9 +395,11 @@ class Node:
         if region is not None:
             for rule in region.resources.rules.values():
                 region.delivery.rule_changed(rule, exists=True)
+                region.schedules.rule_changed(rule, exists=True)
             for connection in region.resources.table(Connection).values():
                 region.senders.tokens.connection_changed(connection, exists=True)
             region.delivery.start()
+            region.schedules.start()
             region.replication.refresh()
             retention = Retention(
                 store=region.store,
@@ -430,6 +440,7 @@ class Node:
         await self.catalog.close()
         if self.region is not None:
             await self.region.replication.close()
+            await self.region.schedules.close()
             await self.region.delivery.close()
             await self.region.senders.close()
             await self.region.store.close()

@@ -49,6 +49,8 @@ TARGET_SERVICES = frozenset(
     }
 )
 """The AWS services that targets are of, as botocore names them; API Gateway's APIs by ARN."""
+CATCH_UP_MIN, CATCH_UP_MAX = 10, 86_400
+"""Less than a busy second's delay could cost an occurrence; more would be a burst."""
 SWITCH = {"on": True, "off": False}
 
 
@@ -102,6 +104,18 @@ class StoreConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """How long the log keeps events that all its readers have passed."""
 
     retention_hours: float = 24.0
+
+
+class SchedulesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How late a schedule may still fire; what was missed for longer, while down, is let go."""
+
+    catch_up_seconds: float = 60.0
+
+
+class ReplaysConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many events a replay sends in a second."""
+
+    events_per_second: int = 1_000
 
 
 class IamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -185,6 +199,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allow_reset: bool = False
     health: HealthConfig = HealthConfig()
     store: StoreConfig = StoreConfig()
+    schedules: SchedulesConfig = SchedulesConfig()
+    replays: ReplaysConfig = ReplaysConfig()
     quotas: QuotaConfig = QuotaConfig()
     iam: IamConfig = IamConfig()
     targets: TargetsConfig = TargetsConfig()
@@ -313,6 +329,13 @@ def _check(config: Config, path: Path) -> None:
         raise ConfigError(f"{path}: health.time_scale must be a number above 0.")
     if not 0 <= config.store.retention_hours < math.inf:
         raise ConfigError(f"{path}: store.retention_hours must be a number of 0 or more.")
+    if not CATCH_UP_MIN <= config.schedules.catch_up_seconds <= CATCH_UP_MAX:
+        raise ConfigError(
+            f"{path}: schedules.catch_up_seconds must be a number from {CATCH_UP_MIN} to "
+            f"{CATCH_UP_MAX}."
+        )
+    if config.replays.events_per_second < 1:
+        raise ConfigError(f"{path}: replays.events_per_second must be a number of 1 or more.")
     for name, quota in msgspec.structs.asdict(config.quotas).items():
         if quota < 0:
             raise ConfigError(f"{path}: quotas.{name} must be a number of 0 or more.")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NewType
 
 CallId = NewType("CallId", bytes)
@@ -74,6 +76,12 @@ def with_resource(envelope: bytes, resource: str) -> bytes:
     assert member, "an envelope always has resources"
     separator = b"" if tail.startswith(b"]") else b","
     return b"".join((head, member, b'"', resource.encode(), b'"', separator, tail))
+
+
+@lru_cache(maxsize=1_024)
+def format_time(seconds: int) -> bytes:
+    """Return seconds since the epoch as the envelope has them: `2026-11-23T12:00:00Z`."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z").encode()
 
 
 def event_bus_key(account: str, name: str) -> str:
