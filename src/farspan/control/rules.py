@@ -14,12 +14,11 @@ import msgspec
 
 from farspan.control.archives import archive_behind
 from farspan.control.event_patterns import check_event_pattern
-from farspan.control.managed_rules import managed_on
+from farspan.control.managed_rules import managed_on, reader_starts
 from farspan.control.naming import permitted_event_bus
 from farspan.control.paging import page
 from farspan.control.passed_roles import check_passed_role
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
-from farspan.delivery.service import delivery_cursor
 from farspan.errors import (
     LimitExceededException,
     ManagedRuleException,
@@ -81,11 +80,7 @@ async def put_rule(plane: ControlPlane, caller: Caller, params: Params) -> Outpu
         targets=former.targets if former else {},
         tags=former.tags if former else with_tags({}, params.get("Tags") or ()),
     )
-    also: tuple[Change, ...] = ()
-    if not others:
-        # Events put before the bus had a rule match nothing: its reader begins at the log's end.
-        end = await plane.resources.log_end(bus.key)
-        also = (MoveCursor(delivery_cursor(bus.key), end),)
+    also = await reader_starts(plane, bus)
     if former is None or not is_same_schedule or former.state is RuleState.DISABLED:
         also += _schedule_starts(rule, now)
     await plane.resources.save(rule, now=now, also=also)

@@ -9,11 +9,14 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from farspan.app import feed_changed
+from farspan.archives.service import ArchiveService
 from farspan.catalog.resources import Resource, Resources
 from farspan.clock import SeededIds
 from farspan.control.plane import Caller, ControlPlane, World, perform
 from farspan.delivery.service import RETRY_TIMERS, DeliveryService
 from farspan.errors import AwsError
+from farspan.model.archive import Archive
 from farspan.model.delivery import Delivery
 from farspan.model.endpoint import Endpoint
 from farspan.model.rule import Rule
@@ -75,6 +78,14 @@ class Api:
     def __init__(self, store: MemoryStore | None = None, clock: StillClock | None = None) -> None:
         self.clock, ids = clock or StillClock(), SeededIds(1)
         self.store = store = store or FullStore()
+        self.archives = ArchiveService(
+            store,
+            self.clock,
+            lambda account, name: self.plane.resources.table(Archive).get(f"{account}/{name}"),
+        )
+        self.delivery = DeliveryService(
+            store, self.clock, ids, lambda _: None, cast("DeadLetterSender", None)
+        )
         self.plane = ControlPlane(
             region="us-east-1",
             regions=("us-east-1",),
@@ -86,15 +97,17 @@ class Api:
             url="http://localhost:4566",
             sealer=Sealer([bytes(32)], ids.token),
             ingest=None,
-        )
-        self.delivery = DeliveryService(
-            store, self.clock, ids, lambda _: None, cast("DeadLetterSender", None)
+            archives=self.archives,
+            delivery=self.delivery,
         )
         self.schedules = ScheduleService(store, self.clock, self.delivery.planned, 60.0)
         self.plane.resources.subscribe(self._on_resource)
 
     def _on_resource(self, resource: Resource, exists: bool) -> None:
+        if isinstance(resource, Archive):
+            feed_changed(self.delivery, resource, exists=exists)
         if isinstance(resource, Rule):
+            self.delivery.rule_changed(resource, exists=exists)
             self.schedules.rule_changed(resource, exists=exists)
 
     async def restarted(self) -> Api:

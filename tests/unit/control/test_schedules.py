@@ -69,7 +69,7 @@ async def test_once_for_each_occurrence(region: Api) -> None:
     assert ["22:18"] == await fired(region, 241, 242)
 
 
-async def test_a_restart_neither_doubles_nor_loses(region: Api) -> None:
+async def test_g11_a_restart_neither_doubles_nor_loses(region: Api) -> None:
     """What fired before does not fire again; what came while down, a moment late, does."""
     await put(region, EVERY_MINUTE)
     before = await fired(region, 60)
