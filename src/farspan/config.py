@@ -408,15 +408,15 @@ def _quote(text: str) -> str:
     return msgspec.json.encode(text).decode().replace("\x7f", "\\u007f")
 
 
-def _rendered_quotas(quotas: QuotaConfig) -> list[str]:
-    """Return the section of the quotas that differ from the defaults, nothing where none does."""
-    defaults = msgspec.structs.asdict(QuotaConfig())
+def _rendered_numbers(name: str, section: msgspec.Struct) -> list[str]:
+    """Return the section with its numbers that differ from the defaults, nothing if none does."""
+    defaults = msgspec.structs.asdict(type(section)())
     changed = [
-        f"{name} = {quota}"
-        for name, quota in msgspec.structs.asdict(quotas).items()
-        if quota != defaults[name]
+        f"{key} = {number}"
+        for key, number in msgspec.structs.asdict(section).items()
+        if number != defaults[key]
     ]
-    return ["", "[quotas]", *changed] if changed else []
+    return ["", f"[{name}]", *changed] if changed else []
 
 
 def _rendered_targets(targets: TargetsConfig) -> list[str]:
@@ -462,7 +462,9 @@ def render_config(config: Config) -> str:
         "",
         "[iam]",
         f"enforce = {str(config.iam.enforce).lower()}",
-        *_rendered_quotas(config.quotas),
+        *_rendered_numbers("schedules", config.schedules),
+        *_rendered_numbers("replays", config.replays),
+        *_rendered_numbers("quotas", config.quotas),
         *_rendered_targets(config.targets),
     ]
     for node in config.nodes:
