@@ -224,7 +224,7 @@ def test_lists_by_source_and_state(
 
     assert [archived] == [found["ReplayName"] for found in of_archive]
     assert archived in [found["ReplayName"] for found in completed]
-    assert [] == events.list_replays(State="COMPLETED")["Replays"]
+    assert [] == events.list_replays(State="CANCELLED")["Replays"]
 
 
 @pytest.mark.parametrize(
