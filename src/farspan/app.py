@@ -19,6 +19,7 @@ from typing import Any
 
 import uvicorn
 
+from farspan.archives.service import ArchiveService
 from farspan.catalog.federation import PeerReport
 from farspan.catalog.resources import FEDERATED, Resource, Resources
 from farspan.catalog.service import CatalogService
@@ -27,12 +28,13 @@ from farspan.config import Config, NodeConfig
 from farspan.control.connections import record_authorization, rewrap_secrets
 from farspan.control.endpoints import advance_endpoints
 from farspan.control.plane import ControlPlane
-from farspan.control.replays import advance_replays
+from farspan.control.replays import advance_replays, turns_between
 from farspan.delivery.service import DeliveryService
 from farspan.endpoints.failover import Evidence, Hold, weigh
 from farspan.endpoints.service import Outlook, RoutingService
 from farspan.health.service import HealthService
 from farspan.ingest.service import IngestService
+from farspan.model.archive import Archive, archive_feed
 from farspan.model.connection import Connection
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, Vote
@@ -42,6 +44,7 @@ from farspan.queues.service import QueueService
 from farspan.replication.service import ReplicationService
 from farspan.replication.stream import StreamReply, StreamRequest
 from farspan.retention import Retention
+from farspan.schedules.service import ScheduleService
 from farspan.sealing import Sealer, open_sealer
 from farspan.senders import Senders
 from farspan.sessions import SessionTokens
@@ -62,6 +65,9 @@ CAUGHT_UP_SECONDS = 1.0
 
 ADVANCE_SECONDS = 0.1
 RETENTION_PASS_SECONDS = 60.0
+ARCHIVE_PASS_SECONDS = 600.0
+"""Archives are kept for days."""
+
 GRACE_SECONDS = 2
 STORE_FILE_NAME = "store.sqlite3"
 
@@ -114,8 +120,20 @@ class Region:
     ingest: IngestService
     delivery: DeliveryService
     replication: ReplicationService
+    schedules: ScheduleService
+    archives: ArchiveService
     plane: ControlPlane
     senders: Senders
+
+    def tell(self, resource: Resource, *, exists: bool) -> None:
+        """Tell the parts that go by a resource how it stands now."""
+        if isinstance(resource, Rule):
+            self.delivery.rule_changed(resource, exists=exists)
+            self.schedules.rule_changed(resource, exists=exists)
+        elif isinstance(resource, Archive):
+            feed_changed(self.delivery, resource, exists=exists)
+        elif isinstance(resource, Connection):
+            self.senders.tokens.connection_changed(resource, exists=exists)
 
 
 class Node:
@@ -177,22 +195,16 @@ class Node:
         name = resources.region
         queues = QueueService(name, store, self._clock, self._ids)
         sealer = self._sealer(resources)
-        senders = Senders(
-            self.config, self._clock, resources, queues, sealer, self._record_authorization
-        )
-        ingest = IngestService(
-            name,
-            store,
-            self._clock,
-            self._ids,
-            resources.event_bus,
-        )
+        table = resources.table(Archive)
+        archives = ArchiveService(store, self._clock, lambda a, name: table.get(f"{a}/{name}"))
+        report = self._record_authorization
+        senders = Senders(self.config, self._clock, resources, queues, archives, sealer, report)
+        ingest = IngestService(name, store, self._clock, self._ids, resources.event_bus)
         delivery = DeliveryService(
-            store,
-            self._clock,
-            self._ids,
-            senders.sender_of,
-            senders.dead_letters,
+            store, self._clock, self._ids, senders.sender_of, senders.dead_letters
+        )
+        schedules = ScheduleService(
+            store, self._clock, delivery.planned, self.config.schedules.catch_up_seconds
         )
         replication = ReplicationService(
             region=name,
@@ -216,21 +228,32 @@ class Node:
             sessions=self._sessions,
             enforces_roles=self.config.iam.enforce,
             ingest=ingest,
+            archives=archives,
+            delivery=delivery,
             quotas=self.config.quotas,
             targets=self.config.targets,
+        )
+        region = Region(
+            store=store,
+            resources=resources,
+            queues=queues,
+            ingest=ingest,
+            delivery=delivery,
+            replication=replication,
+            schedules=schedules,
+            archives=archives,
+            plane=plane,
+            senders=senders,
         )
 
         def on_resource(resource: Resource, exists: bool) -> None:
             if isinstance(resource, FEDERATED):
                 self.catalog.refresh()
-            elif isinstance(resource, Rule):
-                delivery.rule_changed(resource, exists=exists)
-            elif isinstance(resource, Connection):
-                senders.tokens.connection_changed(resource, exists=exists)
+            region.tell(resource, exists=exists)
 
         resources.subscribe(on_resource)
         self.catalog.on_change(replication.refresh)
-        return Region(store, resources, queues, ingest, delivery, replication, plane, senders)
+        return region
 
     async def _record_authorization(
         self, connection: Connection, refusal: TokenRefused | None
@@ -385,11 +408,12 @@ class Node:
         self.routing.start()
         region = self.region
         if region is not None:
-            for rule in region.resources.rules.values():
-                region.delivery.rule_changed(rule, exists=True)
-            for connection in region.resources.table(Connection).values():
-                region.senders.tokens.connection_changed(connection, exists=True)
+            # Archives first: where a rule was taken from one, a caller's may have its name since.
+            kinds: tuple[type[Resource], ...] = (Archive, Rule, Connection)
+            for resource in [r for kind in kinds for r in region.resources.table(kind).values()]:
+                region.tell(resource, exists=True)
             region.delivery.start()
+            region.schedules.start()
             region.replication.refresh()
             retention = Retention(
                 store=region.store,
@@ -401,13 +425,17 @@ class Node:
             self._tasks = [
                 asyncio.create_task(self._advance(region.plane)),
                 asyncio.create_task(self._retain(retention)),
+                asyncio.create_task(self._retain_archived(region)),
             ]
 
     async def _advance(self, plane: ControlPlane) -> None:
+        looked_at = self._clock.monotonic()
         while True:
+            before, looked_at = looked_at, self._clock.monotonic()
+            turns = turns_between(before, looked_at, self.config.replays.events_per_second)
             try:
                 await advance_endpoints(plane)
-                await advance_replays(plane)
+                await advance_replays(plane, turns)
             except Exception:
                 log.exception("endpoints and replays could not be advanced")
             await self._clock.sleep(ADVANCE_SECONDS)
@@ -420,6 +448,15 @@ class Node:
             except Exception:
                 log.exception("logs could not be trimmed")
 
+    async def _retain_archived(self, region: Region) -> None:
+        while True:
+            await self._clock.sleep(ARCHIVE_PASS_SECONDS)
+            for archive in list(region.resources.table(Archive).values()):
+                try:
+                    await region.archives.trim(archive, self._clock.now())
+                except Exception:
+                    log.exception("archive could not be trimmed archive=%s", archive.arn)
+
     async def close(self) -> None:
         """Stop everything, the store last."""
         for task in self._tasks:
@@ -430,10 +467,18 @@ class Node:
         await self.catalog.close()
         if self.region is not None:
             await self.region.replication.close()
+            await self.region.schedules.close()
             await self.region.delivery.close()
             await self.region.senders.close()
             await self.region.store.close()
         await self.forwarder.close()
+
+
+def feed_changed(delivery: DeliveryService, archive: Archive, *, exists: bool) -> None:
+    """Tell delivery of an archive's managed rule as it follows from the archive now."""
+    # Where the rule was taken from the archive, a caller's rule may have its name since.
+    if archive.rule_stands or exists:
+        delivery.rule_changed(archive_feed(archive), exists=exists and archive.rule_stands)
 
 
 async def open_node(

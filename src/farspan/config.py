@@ -49,6 +49,8 @@ TARGET_SERVICES = frozenset(
     }
 )
 """The AWS services that targets are of, as botocore names them; API Gateway's APIs by ARN."""
+CATCH_UP_MIN, CATCH_UP_MAX = 10, 86_400
+"""Less than a busy second's delay could cost an occurrence; more would be a burst."""
 SWITCH = {"on": True, "off": False}
 
 
@@ -102,6 +104,18 @@ class StoreConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """How long the log keeps events that all its readers have passed."""
 
     retention_hours: float = 24.0
+
+
+class SchedulesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How late a schedule may still fire; what was missed for longer, while down, is let go."""
+
+    catch_up_seconds: float = 60.0
+
+
+class ReplaysConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many events a replay sends in a second."""
+
+    events_per_second: int = 1_000
 
 
 class IamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -185,6 +199,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allow_reset: bool = False
     health: HealthConfig = HealthConfig()
     store: StoreConfig = StoreConfig()
+    schedules: SchedulesConfig = SchedulesConfig()
+    replays: ReplaysConfig = ReplaysConfig()
     quotas: QuotaConfig = QuotaConfig()
     iam: IamConfig = IamConfig()
     targets: TargetsConfig = TargetsConfig()
@@ -313,6 +329,13 @@ def _check(config: Config, path: Path) -> None:
         raise ConfigError(f"{path}: health.time_scale must be a number above 0.")
     if not 0 <= config.store.retention_hours < math.inf:
         raise ConfigError(f"{path}: store.retention_hours must be a number of 0 or more.")
+    if not CATCH_UP_MIN <= config.schedules.catch_up_seconds <= CATCH_UP_MAX:
+        raise ConfigError(
+            f"{path}: schedules.catch_up_seconds must be a number from {CATCH_UP_MIN} to "
+            f"{CATCH_UP_MAX}."
+        )
+    if config.replays.events_per_second < 1:
+        raise ConfigError(f"{path}: replays.events_per_second must be a number of 1 or more.")
     for name, quota in msgspec.structs.asdict(config.quotas).items():
         if quota < 0:
             raise ConfigError(f"{path}: quotas.{name} must be a number of 0 or more.")
@@ -385,15 +408,15 @@ def _quote(text: str) -> str:
     return msgspec.json.encode(text).decode().replace("\x7f", "\\u007f")
 
 
-def _rendered_quotas(quotas: QuotaConfig) -> list[str]:
-    """Return the section of the quotas that differ from the defaults, nothing where none does."""
-    defaults = msgspec.structs.asdict(QuotaConfig())
+def _rendered_numbers(name: str, section: msgspec.Struct) -> list[str]:
+    """Return the section with its numbers that differ from the defaults, nothing if none does."""
+    defaults = msgspec.structs.asdict(type(section)())
     changed = [
-        f"{name} = {quota}"
-        for name, quota in msgspec.structs.asdict(quotas).items()
-        if quota != defaults[name]
+        f"{key} = {number}"
+        for key, number in msgspec.structs.asdict(section).items()
+        if number != defaults[key]
     ]
-    return ["", "[quotas]", *changed] if changed else []
+    return ["", f"[{name}]", *changed] if changed else []
 
 
 def _rendered_targets(targets: TargetsConfig) -> list[str]:
@@ -439,7 +462,9 @@ def render_config(config: Config) -> str:
         "",
         "[iam]",
         f"enforce = {str(config.iam.enforce).lower()}",
-        *_rendered_quotas(config.quotas),
+        *_rendered_numbers("schedules", config.schedules),
+        *_rendered_numbers("replays", config.replays),
+        *_rendered_numbers("quotas", config.quotas),
         *_rendered_targets(config.targets),
     ]
     for node in config.nodes:

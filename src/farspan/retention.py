@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from farspan.catalog.resources import Resources
 from farspan.delivery.service import delivery_cursor
+from farspan.model.archive import Archive
 from farspan.model.endpoint import Endpoint
 from farspan.store.base import TRIM_BATCH_COUNT, Result, Store, Trim
 
@@ -34,7 +35,9 @@ class Retention:
 
     async def trim_logs(self, now: float) -> None:
         """Look once at every bus's log and trim what may go. `now` is seconds since the epoch."""
+        archives = self._resources.table(Archive).values()
         with_rules = {rule.event_bus_key for rule in self._resources.rules.values()}
+        with_rules |= {archive.event_bus_key for archive in archives if archive.rule_stands}
         # The store's list, not the resources': default buses and deleted ones have logs as well.
         for event_bus in await self._store.event_buses():
             last = await self._store.position_at(event_bus, now - self._seconds)

@@ -10,6 +10,7 @@ import functools
 
 import msgspec
 
+from farspan.archives.service import ArchiveService
 from farspan.catalog.resources import Resources
 from farspan.clock import Clock
 from farspan.config import Config, TargetsConfig
@@ -42,12 +43,14 @@ class Senders:
         clock: Clock,
         resources: Resources,
         queues: QueueService,
+        archives: ArchiveService,
         sealer: Sealer,
         report: Report,
     ) -> None:
         self._config = config
         self._clock = clock
         self._sealer = sealer
+        self._archives = archives
         self._connector = Connector(
             functools.cache(self._egress_of), tls_context(config.targets.ca_file)
         )
@@ -74,7 +77,11 @@ class Senders:
     def sender_of(self, target_arn: str) -> TargetSender | None:
         """Return what sends to a target; None where Farspan has no such kind of target."""
         arn = parse_arn(target_arn)
-        return self._senders.get(arn.service) if arn is not None else None
+        if arn is None:
+            return None
+        if arn.service == "events" and arn.resource.startswith("archive/"):
+            return self._archives
+        return self._senders.get(arn.service)
 
     def _aws_api(self) -> AwsApiTarget:
         """Return what calls AWS's own APIs, with the models of the services that have a URL."""

@@ -96,6 +96,8 @@ async def everything(store: Store) -> list[object]:
     seen += [await store.cursor(name) for name in "abc"]
     for timers in LISTS:
         seen += [await store.next_due(timers), await store.count_timers(timers, 3.0)]
+        seen += [await store.measure_timers(timers)]
+        seen += [await store.read_timers(timers, (after, 0), 5.0, 2) for after in (-1.0, 2.0)]
     return seen
 
 

@@ -607,6 +607,54 @@ async def test_timers_are_counted_by_what_they_wait_for(store: Store) -> None:
     assert await store.count_timers(LIST, 20.0) == TimerCounts(due=5, claimed=0, waiting=0)
 
 
+async def read_on(store: Store, after: float, before: float, limit: int) -> list[bytes]:
+    """Return the keys of a list's timers, read in pages of `limit`."""
+    keys: list[bytes] = []
+    place = (after, 0)
+    while timers := await store.read_timers(LIST, place, before, limit):
+        assert len(timers) <= limit
+        keys += [timer.key for timer in timers]
+        place = (timers[-1].due, timers[-1].put_order)
+    return keys
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+async def test_timers_are_read_in_order_of_time(store: Store, limit: int) -> None:
+    """From a time, that included, up to another, not included; in pages that miss nothing."""
+    await store.commit([timer(*entry) for entry in (("d", 4), ("b", 2), ("a", 1), ("e", 5))])
+    await store.commit([timer("c", 2), timer("x", 3, timers="other")])
+
+    assert [b"a", b"b", b"c", b"d", b"e"] == await read_on(store, float("-inf"), 9.0, limit)
+    assert [b"b", b"c", b"d"] == await read_on(store, 2.0, 5.0, limit)
+    assert [] == await read_on(store, 2.1, 4.0, limit)
+
+
+async def test_reading_timers_claims_none(store: Store) -> None:
+    """What is read is what was put, and is still to be claimed."""
+    await store.commit([timer("a", 1)])
+    read = await store.read_timers(LIST, (0.0, 0), 9.0, 9)
+
+    assert read == [Timer(b"a", 1.0, 0, 0.0, b"body a")]
+    assert (await store.count_timers(LIST, 0.0)).waiting == 1
+
+
+async def test_a_read_of_timers_stops_at_its_bytes(store: Store) -> None:
+    """However large a timer's body, one is returned."""
+    body = bytes(READ_BYTES_MAX)
+    await store.commit([PutTimer(LIST, b"%d" % n, float(n), body) for n in range(2)])
+
+    assert [b"0", b"1"] == await read_on(store, 0.0, 9.0, 9)
+    assert 1 == len(await store.read_timers(LIST, (0.0, 0), 9.0, 9))
+
+
+async def test_timers_are_measured(store: Store) -> None:
+    """How many, and the bytes of their bodies."""
+    await store.commit([timer("a"), timer("bc"), timer("d", timers="other")])
+
+    assert (2, len(b"body a" + b"body bc")) == await store.measure_timers(LIST)
+    assert (0, 0) == await store.measure_timers("none")
+
+
 # --- listeners, closing, many at once ----------------------------------------------------------
 
 

@@ -12,7 +12,6 @@ from botocore.client import BaseClient
 EAST, WEST = "us-east-1", "us-west-2"
 ACCOUNT = "000000000000"
 PATTERN = '{ "source": ["shop"],\n  "detail": {"total": [{"numeric": [">", 1e1]}]} }'
-NOT_ARCHIVED = "Farspan keeps archives as resources only so far: no event is archived yet."
 NOT_REPLAYED = {"replay-name": [{"exists": False}]}
 MANAGED_BY = "prod.vhs.events.aws.internal"
 Refusal = Callable[..., tuple[str, str]]
@@ -69,15 +68,11 @@ def rule_of(events: BaseClient, bus: str) -> Callable[[], dict[str, Any]]:
 
 
 def test_create_answers_with_arn_and_state(archive: Archive, bus: str) -> None:
-    """The state is AWS's; the reason says that nothing is archived yet; the time is whole."""
+    """The archive is in use at once; the time is whole."""
     made = archive()
 
     assert 0 == made.pop("CreationTime").microsecond
-    assert {
-        "ArchiveArn": archive_arn(bus),
-        "State": "ENABLED",
-        "StateReason": NOT_ARCHIVED,
-    } == made
+    assert {"ArchiveArn": archive_arn(bus), "State": "ENABLED"} == made
 
 
 def test_describe_returns_what_was_created(events: BaseClient, archive: Archive, bus: str) -> None:
@@ -93,7 +88,6 @@ def test_describe_returns_what_was_created(events: BaseClient, archive: Archive,
         "Description": "all  paid",
         "EventPattern": PATTERN,
         "State": "ENABLED",
-        "StateReason": NOT_ARCHIVED,
         "RetentionDays": 7,
         "SizeBytes": 0,
         "EventCount": 0,
@@ -130,7 +124,6 @@ def test_list_shows_less_than_describe(events: BaseClient, archive: Archive, bus
             "ArchiveName": bus,
             "EventSourceArn": bus_arn(bus),
             "State": "ENABLED",
-            "StateReason": NOT_ARCHIVED,
             "RetentionDays": 0,
             "SizeBytes": 0,
             "EventCount": 0,
@@ -511,3 +504,93 @@ def test_a_bus_with_an_archive_stays(
         "ValidationException",
         "EventBus can't be deleted since it has rules.",
     ) == refusal(events.delete_event_bus, Name=bus)
+
+
+# --- events in it ----------------------------------------------------------------------------
+
+
+def put(events: BaseClient, bus: str, *numbers: int, source: str = "shop") -> None:
+    """Put events with these numbers."""
+    for number in numbers:
+        detail = json.dumps({"n": number})
+        entry = {"Source": source, "DetailType": "t", "Detail": detail, "EventBusName": bus}
+        assert 0 == events.put_events(Entries=[entry])["FailedEntryCount"]
+
+
+@pytest.fixture
+def count_is(
+    events: BaseClient, bus: str, eventually: Callable[..., Any]
+) -> Callable[[int], dict[str, Any]]:
+    """Wait until the archive holds so many events, and return it."""
+
+    def count_is(count: int) -> dict[str, Any]:
+        def found() -> dict[str, Any] | None:
+            described: dict[str, Any] = events.describe_archive(ArchiveName=bus)
+            return described if described["EventCount"] >= count else None
+
+        described: dict[str, Any] = eventually(found)
+        assert count == described["EventCount"]
+        return described
+
+    return count_is
+
+
+def test_an_archive_takes_what_its_pattern_matches(
+    events: BaseClient, archive: Archive, bus: str, count_is: Callable[[int], dict[str, Any]]
+) -> None:
+    """From its creation on; the sizes are those of the events, also in the list."""
+    put(events, bus, 1)
+    archive(EventPattern='{"source":["shop"]}')
+    put(events, bus, 2, source="other")
+    put(events, bus, 3, 4)
+    found = count_is(2)
+    (listed,) = events.list_archives(NamePrefix=bus)["Archives"]
+
+    assert 2 * 150 < found["SizeBytes"] < 2 * 400
+    assert (2, found["SizeBytes"]) == (listed["EventCount"], listed["SizeBytes"])
+
+
+def test_a_pattern_that_is_changed(
+    events: BaseClient, archive: Archive, bus: str, count_is: Callable[[int], dict[str, Any]]
+) -> None:
+    """UpdateArchive takes effect on what is put afterwards, and keeps what is archived."""
+    archive(EventPattern='{"source":["shop"]}')
+    put(events, bus, 1)
+    count_is(1)
+    events.update_archive(ArchiveName=bus, EventPattern='{"source":["other"]}')
+    put(events, bus, 2)
+    put(events, bus, 3, source="other")
+
+    count_is(2)
+
+
+def test_two_archives_of_a_bus(
+    events: BaseClient, archive: Archive, bus: str, count_is: Callable[[int], dict[str, Any]]
+) -> None:
+    """Each has its own events; one that is made anew has none."""
+    archive()
+    archive(f"{bus}-2", EventPattern='{"detail":{"n":[2]}}')
+    put(events, bus, 1, 2)
+    count_is(2)
+    second = events.describe_archive(ArchiveName=f"{bus}-2")["EventCount"]
+    events.delete_archive(ArchiveName=bus)
+    events.create_archive(ArchiveName=bus, EventSourceArn=bus_arn(bus))
+
+    assert 1 == second
+    assert (0, 0) == (count_is(0)["EventCount"], count_is(0)["SizeBytes"])
+
+
+def test_an_archive_whose_target_is_gone_takes_nothing(
+    events: BaseClient, archive: Archive, bus: str, count_is: Callable[[int], dict[str, Any]]
+) -> None:
+    """Until UpdateArchive makes it whole; what was put in between is not made up for."""
+    rule = f"Events-Archive-{bus}"
+    archive()
+    events.remove_targets(Rule=rule, EventBusName=bus, Ids=[rule], Force=True)
+    put(events, bus, 1)
+    events.delete_rule(Name=rule, EventBusName=bus, Force=True)
+    put(events, bus, 2)
+    events.update_archive(ArchiveName=bus, Description="whole again")
+    put(events, bus, 3)
+
+    count_is(1)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.client import BaseClient
+
+if TYPE_CHECKING:
+    from tests.parity.conftest import QueueOf
 
 EAST, WEST = "us-east-1", "us-west-2"
 ACCOUNT = "000000000000"
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 END = START + timedelta(hours=1)
-NOT_RUN = "Farspan does not run replays yet."
 Refusal = Callable[..., tuple[str, str]]
 Replay = Callable[..., dict[str, Any]]
 
@@ -81,10 +84,10 @@ def test_start_answers_at_once(replay: Replay, archived: str) -> None:
     assert {"ReplayArn": arn(f"replay/{archived}"), "State": "STARTING"} == made
 
 
-def test_a_replay_never_claims_to_have_run(
+def test_a_replay_of_nothing(
     replay: Replay, archived: str, ended: Callable[[str], dict[str, Any]]
 ) -> None:
-    """It ends as FAILED and says why; DescribeReplay has everything that was asked for."""
+    """It is COMPLETED; DescribeReplay has everything that was asked for."""
     made = replay(Description="again", Destination={"Arn": arn(f"event-bus/{archived}")})
     found = ended(archived)
 
@@ -93,14 +96,79 @@ def test_a_replay_never_claims_to_have_run(
         "ReplayName": archived,
         "ReplayArn": arn(f"replay/{archived}"),
         "Description": "again",
-        "State": "FAILED",
-        "StateReason": NOT_RUN,
+        "State": "COMPLETED",
         "EventSourceArn": arn(f"archive/{archived}"),
         "Destination": {"Arn": arn(f"event-bus/{archived}")},
         "EventStartTime": START,
         "EventEndTime": END,
         "ReplayStartTime": made["ReplayStartTime"],
     } == found
+
+
+def test_a_replay_from_end_to_end(
+    events: BaseClient,
+    replay: Replay,
+    archived: str,
+    ended: Callable[[str], dict[str, Any]],
+    eventually: Callable[..., Any],
+    queue: QueueOf,
+    subscribe: Callable[..., None],
+) -> None:
+    """The window's events come again, with the replay's name and ids of their own; others do not.
+
+    Nothing that is replayed is archived again.
+    """
+    subscribe(archived, queue, '{"source":["shop"]}')
+    for minute in (-1, 0, 30, 60):
+        entry = {
+            "Source": "shop",
+            "DetailType": "t",
+            "Detail": json.dumps({"minute": minute}),
+            "EventBusName": archived,
+            "Time": START + timedelta(minutes=minute),
+            "Resources": ["r:1"],
+        }
+        events.put_events(Entries=[entry])
+    live = {e["detail"]["minute"]: e for e in queue.receive_events(4)}
+    eventually(lambda: events.describe_archive(ArchiveName=archived)["EventCount"] == 4)
+    replay()
+    again = {e["detail"]["minute"]: e for e in queue.receive_events(2)}
+    found = ended(archived)
+
+    assert {0, 30} == again.keys()
+    for minute, event in again.items():
+        original = live[minute]
+        assert archived == event.pop("replay-name")
+        assert original.pop("id") != event.pop("id")
+        assert original == event
+    assert "COMPLETED" == found["State"]
+    assert START + timedelta(minutes=30) == found["EventLastReplayedTime"]
+    assert 4 == events.describe_archive(ArchiveName=archived)["EventCount"]
+    assert queue.is_empty()
+
+
+def test_a_replay_to_one_rule(
+    events: BaseClient,
+    replay: Replay,
+    archived: str,
+    eventually: Callable[..., Any],
+    queue: QueueOf,
+) -> None:
+    """Only the rules that FilterArns names get the events."""
+    for rule in (archived, "other"):
+        events.put_rule(Name=rule, EventBusName=archived, EventPattern='{"source":["shop"]}')
+        targets = [{"Id": "q", "Arn": queue.arn, "Input": json.dumps(rule)}]
+        events.put_targets(Rule=rule, EventBusName=archived, Targets=targets)
+    entry = {"Source": "shop", "DetailType": "t", "Detail": "{}", "EventBusName": archived}
+    events.put_events(Entries=[{**entry, "Time": START}])
+    queue.receive(2)
+    eventually(lambda: events.describe_archive(ArchiveName=archived)["EventCount"] == 1)
+    filters = [arn(f"rule/{archived}/other")]
+    replay(Destination={"Arn": arn(f"event-bus/{archived}"), "FilterArns": filters})
+    (message,) = queue.receive(1)
+
+    assert "other" == json.loads(message["Body"])
+    assert queue.is_empty()
 
 
 def test_a_replay_to_some_rules(events: BaseClient, replay: Replay, archived: str) -> None:
@@ -152,11 +220,11 @@ def test_lists_by_source_and_state(
     replay()
     ended(archived)
     of_archive = events.list_replays(EventSourceArn=arn(f"archive/{archived}"))["Replays"]
-    failed = [found["ReplayName"] for found in events.list_replays(State="FAILED")["Replays"]]
+    completed = events.list_replays(State="COMPLETED")["Replays"]
 
     assert [archived] == [found["ReplayName"] for found in of_archive]
-    assert archived in failed
-    assert [] == events.list_replays(State="COMPLETED")["Replays"]
+    assert archived in [found["ReplayName"] for found in completed]
+    assert [] == events.list_replays(State="CANCELLED")["Replays"]
 
 
 @pytest.mark.parametrize(

@@ -213,13 +213,28 @@ def test_a_schedule_with_the_cloudtrail_state(
         )
 
 
-def test_a_schedule_is_not_there_yet(events: BaseClient, name: str, refusal: Refusal) -> None:
-    """Schedules are refused by name, on the default bus too."""
-    assert (
-        "ValidationException",
-        "Parameter ScheduleExpression is not valid. "
-        "Reason: Farspan does not have ScheduleExpression yet.",
-    ) == refusal(events.put_rule, Name=name, ScheduleExpression="rate(1 minute)")
+def test_a_schedule_is_shown(events: BaseClient, name: str) -> None:
+    """DescribeRule and ListRules have the expression as it was given, and no pattern."""
+    events.put_rule(Name=name, ScheduleExpression="cron(0 12 ? * MON-FRI *)")
+    described = events.describe_rule(Name=name)
+    (listed,) = events.list_rules(NamePrefix=name)["Rules"]
+    events.delete_rule(Name=name)
+
+    for found in (described, listed):
+        assert "cron(0 12 ? * MON-FRI *)" == found["ScheduleExpression"]
+        assert "EventPattern" not in found
+
+
+def test_a_schedule_and_a_pattern(events: BaseClient, name: str) -> None:
+    """A rule of the default bus may have both; putting it without one takes that away."""
+    events.put_rule(Name=name, ScheduleExpression="rate(2 hours)", EventPattern=PATTERN)
+    both = events.describe_rule(Name=name)
+    events.put_rule(Name=name, EventPattern=PATTERN)
+    one = events.describe_rule(Name=name)
+    events.delete_rule(Name=name)
+
+    assert ("rate(2 hours)", PATTERN) == (both["ScheduleExpression"], both["EventPattern"])
+    assert "ScheduleExpression" not in one
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from farspan.config import (
     HealthConfig,
     NodeConfig,
     QuotaConfig,
+    ReplaysConfig,
+    SchedulesConfig,
     StoreConfig,
     TargetsConfig,
     load_config,
@@ -41,6 +43,8 @@ CONFIG = Config(
     cluster_secret="hush",
     health=HealthConfig(time_scale=20.0),
     store=StoreConfig(retention_hours=0.5),
+    schedules=SchedulesConfig(catch_up_seconds=600.0),
+    replays=ReplaysConfig(events_per_second=7),
     quotas=QuotaConfig(event_buses=7, replays=0),
 )
 
@@ -126,6 +130,19 @@ BAD = {
     "a time scale that is none": ("[health]\ntime_scale = nan", "health.time_scale"),
     "an endless time scale": ("[health]\ntime_scale = inf", "health.time_scale"),
     "a negative retention": ("[store]\nretention_hours = -1", "store.retention_hours"),
+    "no time to catch up": (
+        "[schedules]\ncatch_up_seconds = 0",
+        "schedules.catch_up_seconds must be a number from 10 to 86400",
+    ),
+    "too long to catch up": (
+        "[schedules]\ncatch_up_seconds = 86401",
+        "schedules.catch_up_seconds",
+    ),
+    "a catch-up that is none": (
+        "[schedules]\ncatch_up_seconds = nan",
+        "schedules.catch_up_seconds",
+    ),
+    "a replay that stands": ("[replays]\nevents_per_second = 0", "replays.events_per_second"),
     "a retention that is none": ("[store]\nretention_hours = nan", "store.retention_hours"),
     "a node without a name": ('[[nodes]]\nurl = "http://a"', "name"),
     "a node without a URL": ('[[nodes]]\nname = "a"', "url"),

@@ -9,6 +9,7 @@ import pytest
 
 from farspan.catalog.resources import Resources
 from farspan.delivery.service import delivery_cursor
+from farspan.model.archive import Archive
 from farspan.model.bus import EventBus
 from farspan.model.endpoint import Endpoint, ReplicationState
 from farspan.model.event import CallId, EventBatch
@@ -124,6 +125,26 @@ async def test_what_is_not_delivered_stays(world: World, delivered: int, kept: l
     """However old, an event that the bus's reader has not passed is kept."""
     await world.put(300, 300, 300)
     await world.add_rule(delivered)
+
+    assert await world.kept() == kept
+
+
+@pytest.mark.parametrize(("rule_stands", "kept"), [(True, [2]), (False, [])])
+async def test_what_is_not_archived_stays(world: World, rule_stands: bool, kept: list[int]) -> None:
+    """An archive's managed rule holds events back as any other rule does, while it stands."""
+    await world.put(300, 300)
+    await world.resources.save(
+        Archive(
+            region=HERE,
+            account=ACCOUNT,
+            name="a",
+            uuid="u",
+            event_bus_name="orders",
+            rule_stands=rule_stands,
+        ),
+        now=NOW,
+        also=(MoveCursor(delivery_cursor(BUS), 1),),
+    )
 
     assert await world.kept() == kept
 

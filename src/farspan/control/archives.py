@@ -1,7 +1,6 @@
 """Archives: Create, Describe, List, Update, DeleteArchive.
 
-So far an archive is a resource only: it has its managed rule, and no event. Every answer that has
-room for a reason says so.
+What is archived, the managed rule's pattern decides; `archives` keeps it.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from typing import Any
 import msgspec
 
 from farspan.control.event_patterns import check_event_pattern
+from farspan.control.managed_rules import reader_starts
 from farspan.control.naming import existing_event_bus, refuse_members
 from farspan.control.paging import page
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
@@ -23,8 +23,7 @@ from farspan.errors import (
 from farspan.model.archive import ARCHIVE_RULE_PREFIX, RETENTION_DAYS_MAX, Archive
 from farspan.model.arn import parse_arn
 from farspan.model.bus import EventBus
-
-NOT_ARCHIVED = "Farspan keeps archives as resources only so far: no event is archived yet."
+from farspan.store.base import Change
 
 
 @operation("events", "CreateArchive", changes_resources=True)
@@ -53,7 +52,7 @@ async def create_archive(plane: ControlPlane, caller: Caller, params: Params) ->
         creation_time=now,
     )
     _refuse_taken_rule(plane, archive)
-    await plane.resources.save(archive, now=now)
+    await plane.resources.save(archive, now=now, also=await reader_starts(plane, bus))
     return _outcome(archive)
 
 
@@ -63,7 +62,7 @@ async def describe_archive(plane: ControlPlane, caller: Caller, params: Params) 
     archive = existing_archive(plane, caller, params["ArchiveName"])
     return {
         "ArchiveArn": archive.arn,
-        **_listed(archive),
+        **await _listed(plane, archive),
         "Description": archive.description,
         "EventPattern": archive.event_pattern,
     }
@@ -88,7 +87,7 @@ async def list_archives(plane: ControlPlane, caller: Caller, params: Params) -> 
         token=params.get("NextToken"),
         limit=params.get("Limit"),
     )
-    return {"Archives": [_listed(archive) for archive in shown], "NextToken": token}
+    return {"Archives": [await _listed(plane, archive) for archive in shown], "NextToken": token}
 
 
 @operation("events", "UpdateArchive", changes_resources=True)
@@ -111,15 +110,20 @@ async def update_archive(plane: ControlPlane, caller: Caller, params: Params) ->
         changes["description"] = params["Description"]
     changed = msgspec.structs.replace(archive, **changes)
     _refuse_taken_rule(plane, changed)
-    await plane.resources.save(changed, now=plane.clock.now())
+    also: tuple[Change, ...] = ()
+    if not archive.rule_stands:
+        bus = plane.resources.event_bus(archive.account, archive.event_bus_name)
+        also = () if bus is None else await reader_starts(plane, bus)
+    await plane.resources.save(changed, now=plane.clock.now(), also=also)
     return _outcome(changed)
 
 
 @operation("events", "DeleteArchive", changes_resources=True)
 async def delete_archive(plane: ControlPlane, caller: Caller, params: Params) -> Output:
-    """Delete an archive, and its managed rule with it."""
+    """Delete an archive with its events, and its managed rule with it."""
     archive = existing_archive(plane, caller, params["ArchiveName"])
-    await plane.resources.remove(archive, now=plane.clock.now())
+    ending = plane.archives.ending(archive)
+    await plane.resources.remove(archive, now=plane.clock.now(), also=ending)
     return {}
 
 
@@ -182,20 +186,19 @@ def _outcome(archive: Archive) -> Output:
     return {
         "ArchiveArn": archive.arn,
         "State": str(archive.state),
-        "StateReason": NOT_ARCHIVED,
         "CreationTime": int(archive.creation_time),
     }
 
 
-def _listed(archive: Archive) -> Output:
+async def _listed(plane: ControlPlane, archive: Archive) -> Output:
     """Return what ListArchives shows: neither ARN nor description nor pattern."""
+    size = await plane.archives.size(archive)
     return {
         "ArchiveName": archive.name,
         "EventSourceArn": archive.event_source_arn,
         "State": str(archive.state),
-        "StateReason": NOT_ARCHIVED,
         "RetentionDays": archive.retention_days,
-        "SizeBytes": archive.size_bytes,
-        "EventCount": archive.event_count,
+        "SizeBytes": size.byte_count,
+        "EventCount": size.event_count,
         "CreationTime": int(archive.creation_time),
     }

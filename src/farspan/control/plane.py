@@ -12,11 +12,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from farspan.archives.service import ArchiveService
 from farspan.catalog.federation import PeerReport
 from farspan.catalog.resources import Resources
 from farspan.clock import Clock, IdSource, SystemIds
 from farspan.config import QuotaConfig, TargetsConfig
 from farspan.control.grants import Grants
+from farspan.delivery.service import DeliveryService
 from farspan.ingest.service import IngestService
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, Vote
@@ -96,6 +98,8 @@ class ControlPlane:
     url: str
     sealer: Sealer
     ingest: IngestService
+    archives: ArchiveService
+    delivery: DeliveryService
     quotas: QuotaConfig = field(default_factory=QuotaConfig)
     targets: TargetsConfig = field(default_factory=TargetsConfig)
     started_at: float = 0.0

@@ -1,14 +1,17 @@
 """Replays: StartReplay, DescribeReplay, ListReplays, CancelReplay.
 
-So far nothing runs a replay: `advance_replays` ends each one as FAILED, with the reason.
+`advance_replays` runs them: it sends the archive's next events to the rules of the bus, in one
+commit with how far the replay is, so that a restart neither loses nor repeats one.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 
 import msgspec
 
+from farspan.archives.service import ArchivedEvent
 from farspan.control.archives import refuse_two_filters
 from farspan.control.naming import existing_event_bus
 from farspan.control.paging import page
@@ -27,10 +30,14 @@ from farspan.model.archive import (
     Archive,
     Replay,
     ReplayState,
+    Window,
     advance_replay,
+    replayed_event,
 )
 from farspan.model.arn import Arn, parse_arn, rule_arn
 from farspan.model.bus import EventBus
+from farspan.model.event import event_bus_key
+from farspan.store.base import Change
 
 HISTORY_SECONDS = 90 * 86_400
 """How long a replay that has ended is shown (EventBridge user guide)."""
@@ -124,27 +131,63 @@ async def cancel_replay(plane: ControlPlane, caller: Caller, params: Params) -> 
     return {"ReplayArn": changed.arn, "State": str(changed.state)}
 
 
-async def advance_replays(plane: ControlPlane) -> None:
-    """Look once at every replay: end those that are active, forget those that ended long ago."""
+def turns_between(before: float, now: float, per_second: int) -> int:
+    """Return how many events a replay may send at `now`, after a look at `before`.
+
+    Times are monotonic seconds. After a long pause there is one second's worth.
+    """
+    return min(per_second, math.floor(now * per_second) - math.floor(before * per_second))
+
+
+async def advance_replays(plane: ControlPlane, turns: int) -> None:
+    """Look once at every replay: run those that are active, forget those that ended long ago.
+
+    Each sends `turns` events at the most.
+    """
     now = plane.clock.now()
     for replay in list(plane.resources.table(Replay).values()):
         ended = replay.replay_end_time
         if ended is not None and now - ended < HISTORY_SECONDS:
             continue
         async with plane.changing:
-            if plane.resources.table(Replay).get(replay.key) is replay:
-                await _advance(plane, replay, now)
+            if plane.resources.table(Replay).get(replay.key) is not replay:
+                continue
+            if ended is not None:
+                await plane.resources.remove(replay, now=now)
+            else:
+                await _advance(plane, replay, turns, now)
 
 
-async def _advance(plane: ControlPlane, replay: Replay, now: float) -> None:
+async def _advance(plane: ControlPlane, replay: Replay, turns: int, now: float) -> None:
     archive = plane.resources.table(Archive).get(f"{replay.account}/{replay.archive_name}")
-    exists = archive is not None and archive.uuid == replay.archive_uuid
-    advanced = advance_replay(replay, archive_exists=exists, now=now)
-    if advanced is replay:
-        await plane.resources.remove(replay, now=now)
-        return
-    log.info("replay %s is %s reason=%r", replay.arn, advanced.state, advanced.state_reason)
-    await plane.resources.save(advanced, now=now)
+    window = Window.MORE
+    events: list[ArchivedEvent] = []
+    if archive is None or archive.uuid != replay.archive_uuid:
+        window = Window.GONE
+    elif replay.state is ReplayState.RUNNING:
+        if not turns:
+            return
+        after = replay.place or (replay.event_start_time, 0)
+        events = await plane.archives.read(archive, after, replay.event_end_time, turns)
+        window = Window.MORE if events else Window.DONE
+    advanced = advance_replay(replay, window, now)
+    if events:
+        advanced = msgspec.structs.replace(
+            advanced, place=events[-1].place, event_last_replayed_time=events[-1].time
+        )
+    elif advanced.state is not replay.state:
+        log.info("replay %s is %s reason=%r", replay.arn, advanced.state, advanced.state_reason)
+    also = [change for event in events for change in _deliveries(plane, replay, event)]
+    await plane.resources.save(advanced, now=now, also=tuple(also))
+
+
+def _deliveries(plane: ControlPlane, replay: Replay, event: ArchivedEvent) -> list[Change]:
+    """Return what sends an archived event to the rules of the bus, or to those that are named."""
+    envelope = replayed_event(replay, event.envelope)
+    rules = plane.delivery.matching(event_bus_key(replay.account, replay.event_bus_name), envelope)
+    if replay.filter_arns:
+        rules = [rule for rule in rules if rule.arn in replay.filter_arns]
+    return plane.delivery.planned(envelope, rules)
 
 
 def _source(plane: ControlPlane, caller: Caller, text: str) -> Archive:

@@ -1,13 +1,16 @@
 """Everything of an account, or of all accounts, gone at once: what test suites do between tests.
 
-Resources, queued messages and events of this Region. It is no AWS operation; the server offers it
-under a path of its own, and not where signatures are verified, unless the configuration allows it.
+Resources, queued messages, events and archived events of this Region. It is no AWS operation; the
+server offers it under a path of its own, and not where signatures are verified, unless the
+configuration allows it.
 """
 
 from __future__ import annotations
 
+from farspan.catalog.resources import Resource
 from farspan.control.plane import ControlPlane
 from farspan.delivery.service import RETRY_TIMERS
+from farspan.model.archive import Archive
 from farspan.model.queue import Queue
 from farspan.store.base import TRIM_BATCH_COUNT, Change, DropTimers, Trim
 
@@ -26,10 +29,7 @@ async def reset(plane: ControlPlane, account: str | None) -> int:
         for start in range(0, len(found), COMMIT_RESOURCE_COUNT):
             some = found[start : start + COMMIT_RESOURCE_COUNT]
             also: list[Change] = [
-                change
-                for resource in some
-                if isinstance(resource, Queue)
-                for change in plane.queues.ending(resource)
+                change for resource in some for change in _ending(plane, resource)
             ]
             await plane.resources.remove(*some, now=now, also=tuple(also))
         await plane.resources.forget(account)
@@ -37,6 +37,12 @@ async def reset(plane: ControlPlane, account: str | None) -> int:
         if account is None:
             await plane.resources.commit([DropTimers(RETRY_TIMERS)])
         return len(found)
+
+
+def _ending(plane: ControlPlane, resource: Resource) -> tuple[Change, ...]:
+    if isinstance(resource, Queue):
+        return plane.queues.ending(resource)
+    return plane.archives.ending(resource) if isinstance(resource, Archive) else ()
 
 
 async def _empty_logs(plane: ControlPlane, account: str | None) -> None:

@@ -14,25 +14,25 @@ import msgspec
 
 from farspan.control.archives import archive_behind
 from farspan.control.event_patterns import check_event_pattern
-from farspan.control.managed_rules import managed_on
-from farspan.control.naming import permitted_event_bus, refuse_members
+from farspan.control.managed_rules import managed_on, reader_starts
+from farspan.control.naming import permitted_event_bus
 from farspan.control.paging import page
 from farspan.control.passed_roles import check_passed_role
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
-from farspan.delivery.service import delivery_cursor
 from farspan.errors import (
     LimitExceededException,
     ManagedRuleException,
     ResourceNotFoundException,
     ValidationException,
 )
-from farspan.ingest.schedule import parse_schedule
 from farspan.model.archive import archive_rule
 from farspan.model.arn import rule_arn
 from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
 from farspan.model.rule import Rule, RuleState
 from farspan.model.tags import with_tags
 from farspan.pattern import compile_pattern
+from farspan.schedules.cadence import schedule_cursor
+from farspan.schedules.expression import parse_schedule
 from farspan.store.base import Change, MoveCursor
 
 EVENT_MEMBERS = frozenset({"id", "account", "source", "time", "region", "detail-type"})
@@ -54,19 +54,25 @@ async def put_rule(plane: ControlPlane, caller: Caller, params: Params) -> Outpu
         )
     state = RuleState(params.get("State") or RuleState.ENABLED)
     _check_schedule(params, bus, state)
-    check_event_pattern(plane, params["EventPattern"])
+    if params.get("EventPattern"):
+        check_event_pattern(plane, params["EventPattern"])
     arn = rule_arn(plane.region, bus.account, bus.name, name)
     check_passed_role(plane, caller.account, params.get("RoleArn"), source_arn=arn)
     former = plane.resources.rule(bus.account, bus.name, name)
     others = plane.resources.rules_of(bus.account, bus.name)
     if former is None and len(others) >= plane.quotas.rules_per_bus:
         raise LimitExceededException("The requested resource exceeds the maximum number allowed.")
+    now = plane.clock.now()
+    schedule = params.get("ScheduleExpression") or None
+    is_same_schedule = former is not None and former.schedule_expression == schedule
     rule = Rule(
         region=plane.region,
         account=bus.account,
         event_bus_name=bus.name,
         name=name,
-        event_pattern=params["EventPattern"],
+        event_pattern=params.get("EventPattern") or None,
+        schedule_expression=schedule,
+        schedule_since=former.schedule_since if former and is_same_schedule else int(now),
         state=state,
         description=params.get("Description"),
         role_arn=params.get("RoleArn"),
@@ -74,12 +80,10 @@ async def put_rule(plane: ControlPlane, caller: Caller, params: Params) -> Outpu
         targets=former.targets if former else {},
         tags=former.tags if former else with_tags({}, params.get("Tags") or ()),
     )
-    also: tuple[Change, ...] = ()
-    if not others:
-        # Events put before the bus had a rule match nothing: its reader begins at the log's end.
-        end = await plane.resources.log_end(bus.key)
-        also = (MoveCursor(delivery_cursor(bus.key), end),)
-    await plane.resources.save(rule, now=plane.clock.now(), also=also)
+    also = await reader_starts(plane, bus)
+    if former is None or not is_same_schedule or former.state is RuleState.DISABLED:
+        also += _schedule_starts(rule, now)
+    await plane.resources.save(rule, now=now, also=also)
     return {"RuleArn": rule.arn}
 
 
@@ -132,7 +136,8 @@ async def enable_rule(plane: ControlPlane, caller: Caller, params: Params) -> Ou
     rule = _stated(plane, caller, params, "EnableRule")
     if rule.state is RuleState.DISABLED:
         enabled = msgspec.structs.replace(rule, state=RuleState.ENABLED)
-        await plane.resources.save(enabled, now=plane.clock.now())
+        now = plane.clock.now()
+        await plane.resources.save(enabled, now=now, also=_schedule_starts(enabled, now))
     return {}
 
 
@@ -219,7 +224,7 @@ def refuse_managed(plane: ControlPlane, bus: EventBus, name: str, *, force: bool
 
 
 def _check_schedule(params: Params, bus: EventBus, state: RuleState) -> None:
-    """Refuse schedules, a wrong one in AWS's words. That none fires yet is said by name."""
+    """Raise ValidationException where a rule cannot have the schedule that it is given."""
     if not params.get("ScheduleExpression"):
         return
     if bus.name != DEFAULT_BUS_NAME:
@@ -230,7 +235,13 @@ def _check_schedule(params: Params, bus: EventBus, state: RuleState) -> None:
             f"Parameter State is not valid. Reason: {state} is not for rules with a "
             "ScheduleExpression."
         )
-    refuse_members(params, "ScheduleExpression")
+
+
+def _schedule_starts(rule: Rule, now: float) -> tuple[Change, ...]:
+    """Return what has to be committed with a rule whose schedule fires from now on."""
+    if rule.schedule_expression is None:
+        return ()
+    return (MoveCursor(schedule_cursor(rule), int(now)),)
 
 
 def _stated(plane: ControlPlane, caller: Caller, params: Params, operation_name: str) -> Rule:
@@ -248,6 +259,7 @@ def _shown(rule: Rule) -> Output:
         "Name": rule.name,
         "Arn": rule.arn,
         "EventPattern": rule.event_pattern,
+        "ScheduleExpression": rule.schedule_expression,
         "State": str(rule.state),
         "Description": rule.description,
         "RoleArn": rule.role_arn,

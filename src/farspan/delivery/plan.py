@@ -7,15 +7,8 @@ from collections.abc import Iterable
 from farspan.delivery.parameters import resolve
 from farspan.delivery.transform import Payload, Subject, payload_for
 from farspan.model.delivery import Delivery
+from farspan.model.event import event_id_in
 from farspan.model.rule import Rule
-
-_ID_START = len(b'{"version":"0","id":"')
-_ID_END = _ID_START + 36
-
-
-def event_id_in(envelope: bytes) -> str:
-    """Return the event's id, which stands at a fixed place in every envelope."""
-    return envelope[_ID_START:_ID_END].decode()
 
 
 def plan_deliveries(

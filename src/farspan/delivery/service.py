@@ -116,6 +116,19 @@ class DeliveryService:
             self._grown[event_bus] = asyncio.Event()
             self._readers[event_bus] = asyncio.create_task(self._read(event_bus, rulebook))
 
+    def matching(self, event_bus: str, event: bytes) -> list[Rule]:
+        """Return the rules of a bus that an event matches which is not in its log."""
+        rulebook = self._rulebooks.get(event_bus)
+        return [] if rulebook is None else rulebook.match(event)
+
+    def planned(self, event: bytes, rules: Sequence[Rule]) -> list[Change]:
+        """Return what stores an event's deliveries to the targets of rules.
+
+        For events that are in no log: once that is committed, they are delivered as any other.
+        """
+        now = self._clock.now()
+        return [_stored(delivery, now) for delivery in plan_deliveries(event, rules, now, now)]
+
     def _drop_lanes(self, rule: Rule, *, exists: bool) -> None:
         """Let go of the lanes to targets that the rule has no longer; they end what they hold."""
         targets = {(t.id, t.arn) for t in rule.targets.values()} if exists else set()

@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import accumulate
 
 import msgspec
 
 from farspan.errors import ValidationException
-from farspan.model.event import CallId, event_id_of
+from farspan.model.event import CallId, event_id_of, format_time
 
 ENTRIES_BYTES_LIMIT = 1_048_576
 """A request's entries must stay below this in total (EventBridge: PutEvents entry size)."""
@@ -312,9 +311,3 @@ def _outside_strings(text: str) -> str:
     if "\\" in text:
         text = text.replace("\\\\", "").replace('\\"', "")
     return "".join(text.split('"')[::2])
-
-
-@lru_cache(maxsize=1_024)
-def format_time(seconds: int) -> bytes:
-    """Return seconds since the epoch as the envelope has them: `2026-11-23T12:00:00Z`."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z").encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from enum import StrEnum
 from typing import ClassVar, Final
@@ -9,6 +10,14 @@ from typing import ClassVar, Final
 import msgspec
 
 from farspan.model.arn import event_bus_arn
+from farspan.model.event import (
+    CALL_ID_BYTES,
+    CallId,
+    event_bus_key,
+    event_id_in,
+    event_id_of,
+    replayed,
+)
 from farspan.model.rule import Rule, Target
 
 ARCHIVE_RULE_PREFIX = "Events-Archive-"
@@ -51,8 +60,6 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None = None
     event_pattern: str | None = None
     retention_days: int = 0
-    size_bytes: int = 0
-    event_count: int = 0
     rule_stands: bool = True
     target_stands: bool = True
     creation_time: float = 0.0
@@ -78,6 +85,21 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
         return f"{ARCHIVE_RULE_PREFIX}{self.name}"
 
     @property
+    def event_bus_key(self) -> str:
+        """The key of the log that its managed rule reads."""
+        return event_bus_key(self.account, self.event_bus_name)
+
+    @property
+    def timer_list(self) -> str:
+        """The list in the store that has its events."""
+        return f"archive/{self.account}/{self.uuid}"
+
+    @property
+    def feed_arn(self) -> str:
+        """Where its managed rule delivers. AWS's own ARN there says nothing of the archive."""
+        return f"{self.arn}:{self.uuid}"
+
+    @property
     def state(self) -> ArchiveState:
         """Follows from what is left of its managed rule, so that the two cannot disagree."""
         fed = self.rule_stands and self.target_stands
@@ -98,6 +120,16 @@ def archive_rule(archive: Archive) -> Rule:
     )
 
 
+def archive_feed(archive: Archive) -> Rule:
+    """Return the managed rule as deliveries go by it: with the archive as its target."""
+    rule = archive_rule(archive)
+    targets = {
+        key: msgspec.structs.replace(target, arn=archive.feed_arn)
+        for key, target in rule.targets.items()
+    }
+    return msgspec.structs.replace(rule, targets=targets)
+
+
 def archive_rule_pattern(event_pattern: str | None) -> str:
     """Return an archive's pattern, which is valid or None, with replayed events left out."""
     wanted: dict[str, object] = {}
@@ -110,7 +142,7 @@ def archive_rule_pattern(event_pattern: str | None) -> str:
 def _archive_target(archive: Archive) -> Target:
     arn = f"arn:aws:events:{archive.region}:::"
     template = (
-        f'{{"archive-arn":"{archive.arn}:{archive.uuid}","event":<aws.events.event.json>,'
+        f'{{"archive-arn":"{archive.feed_arn}","event":<aws.events.event.json>,'
         '"ingestion-time":<aws.events.event.ingestion-time>}'
     )
     given: dict[str, object] = {
@@ -140,22 +172,41 @@ ACTIVE_REPLAY_STATES = frozenset(
 CANCELLABLE_REPLAY_STATES = frozenset({ReplayState.STARTING, ReplayState.RUNNING})
 """States in which CancelReplay works."""
 
-REPLAYS_NOT_RUN = "Farspan does not run replays yet."
 ARCHIVE_GONE = "Archive resource not found."
 
-NEXT_REPLAY_STATE: Final[dict[ReplayState, ReplayState]] = {
-    ReplayState.STARTING: ReplayState.FAILED,
-    ReplayState.RUNNING: ReplayState.FAILED,
-    ReplayState.CANCELLING: ReplayState.CANCELLED,
-    ReplayState.COMPLETED: ReplayState.COMPLETED,
-    ReplayState.CANCELLED: ReplayState.CANCELLED,
-    ReplayState.FAILED: ReplayState.FAILED,
+
+class Window(StrEnum):
+    """What a look at a replay's archive finds of its window."""
+
+    GONE = "GONE"  # the archive does not exist any more
+    MORE = "MORE"  # there may be events that are not sent yet
+    DONE = "DONE"  # there is none
+
+
+NEXT_REPLAY_STATE: Final[dict[tuple[ReplayState, Window], ReplayState]] = {
+    (ReplayState.STARTING, Window.GONE): ReplayState.FAILED,
+    (ReplayState.STARTING, Window.MORE): ReplayState.RUNNING,
+    (ReplayState.STARTING, Window.DONE): ReplayState.RUNNING,
+    (ReplayState.RUNNING, Window.GONE): ReplayState.FAILED,
+    (ReplayState.RUNNING, Window.MORE): ReplayState.RUNNING,
+    (ReplayState.RUNNING, Window.DONE): ReplayState.COMPLETED,
+    (ReplayState.CANCELLING, Window.GONE): ReplayState.CANCELLED,
+    (ReplayState.CANCELLING, Window.MORE): ReplayState.CANCELLED,
+    (ReplayState.CANCELLING, Window.DONE): ReplayState.CANCELLED,
+    **{
+        (state, window): state
+        for state in (ReplayState.COMPLETED, ReplayState.CANCELLED, ReplayState.FAILED)
+        for window in Window
+    },
 }
-"""What becomes of a replay as long as nothing runs it: it must never claim to have COMPLETED."""
+"""What becomes of a replay after a look."""
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
-    """A replay of the events that an archive has of a window of time, `[start, end)`."""
+    """A replay of the events that an archive has of a window of time, `[start, end)`.
+
+    `place` is how far it is: the place in the archive of the last event that was sent.
+    """
 
     KIND: ClassVar[str] = "replay"
 
@@ -172,6 +223,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     state: ReplayState = ReplayState.STARTING
     state_reason: str | None = None
     event_last_replayed_time: float | None = None
+    place: tuple[float, int] | None = None
     replay_start_time: float = 0.0
     replay_end_time: float | None = None
 
@@ -196,12 +248,22 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
         return event_bus_arn(self.region, self.account, self.event_bus_name)
 
 
-def advance_replay(replay: Replay, *, archive_exists: bool, now: float) -> Replay:
+def advance_replay(replay: Replay, window: Window, now: float) -> Replay:
     """Return the replay as it stands after a look at it; one that has ended stays as it is."""
-    state = NEXT_REPLAY_STATE[replay.state]
+    state = NEXT_REPLAY_STATE[replay.state, window]
     if state is replay.state:
         return replay
-    reason = None
-    if state is ReplayState.FAILED:
-        reason = REPLAYS_NOT_RUN if archive_exists else ARCHIVE_GONE
+    if state in ACTIVE_REPLAY_STATES:
+        return msgspec.structs.replace(replay, state=state)
+    reason = ARCHIVE_GONE if state is ReplayState.FAILED else None
     return msgspec.structs.replace(replay, state=state, state_reason=reason, replay_end_time=now)
+
+
+def replayed_event(replay: Replay, envelope: bytes) -> bytes:
+    """Return an archived event as the replay sends it.
+
+    Its id follows from the replay and the event, so that sending it again sends the same event.
+    """
+    name = f"{replay.arn}\0{replay.replay_start_time}\0{event_id_in(envelope)}"
+    call = CallId(hashlib.sha256(name.encode()).digest()[:CALL_ID_BYTES])
+    return replayed(envelope, event_id_of(call, 0), replay.name)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NewType
 
 CallId = NewType("CallId", bytes)
@@ -18,6 +20,14 @@ CALL_ID_BYTES = 14
 RESOURCES_MEMBER = b',"resources":['
 """Where an envelope's resources begin. Inside a JSON string the quote would be escaped, so the
 first occurrence is the member itself: no earlier field can hold these bytes."""
+
+
+TIME_MEMBER = b'","time":"'
+TIME_LENGTH = len("2026-11-23T12:00:00Z")
+
+ID_START = len(b'{"version":"0","id":"')
+ID_END = ID_START + 36
+"""Where an envelope's id stands."""
 
 
 def call_id_of(access_key_id: str, invocation_id: str, body_sha256: bytes) -> CallId:
@@ -74,6 +84,51 @@ def with_resource(envelope: bytes, resource: str) -> bytes:
     assert member, "an envelope always has resources"
     separator = b"" if tail.startswith(b"]") else b","
     return b"".join((head, member, b'"', resource.encode(), b'"', separator, tail))
+
+
+def event_time_in(envelope: bytes) -> float | None:
+    """Return the event's time in seconds since the epoch, None where it has none that can be read.
+
+    In an envelope only the Region stands between the time and the resources.
+    """
+    head, _, _ = envelope.partition(RESOURCES_MEMBER)
+    _, member, rest = head.rpartition(TIME_MEMBER)
+    try:
+        return datetime.fromisoformat(rest[:TIME_LENGTH].decode()).timestamp() if member else None
+    except ValueError:
+        return None
+
+
+def replayed(envelope: bytes, event_id: str, replay_name: str) -> bytes:
+    """Return an event as a replay sends it: another id, and the replay's name before the resources.
+
+    The bytes of every other field stay as they were.
+    """
+    head, member, tail = envelope.partition(RESOURCES_MEMBER)
+    assert member, "an envelope always has resources"
+    return b"".join(
+        (
+            head[:ID_START],
+            event_id.encode(),
+            head[ID_END:],
+            b',"replay-name":"',
+            replay_name.encode(),
+            b'"',
+            member,
+            tail,
+        )
+    )
+
+
+def event_id_in(envelope: bytes) -> str:
+    """Return the event's id, which stands at a fixed place in every envelope."""
+    return envelope[ID_START:ID_END].decode()
+
+
+@lru_cache(maxsize=1_024)
+def format_time(seconds: int) -> bytes:
+    """Return seconds since the epoch as the envelope has them: `2026-11-23T12:00:00Z`."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z").encode()
 
 
 def event_bus_key(account: str, name: str) -> str:

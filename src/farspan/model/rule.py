@@ -76,6 +76,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """A rule of a bus, with its targets by id.
 
     `account` is the bus's; `created_by` is the account that put the rule where that is another.
+    `schedule_since` is when its schedule began, in seconds since the epoch: a rate counts from it.
     """
 
     KIND: ClassVar[str] = "rule"
@@ -85,6 +86,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     event_bus_name: str
     name: str
     event_pattern: str | None = None
+    schedule_expression: str | None = None
+    schedule_since: float = 0.0
     state: RuleState = RuleState.ENABLED
     description: str | None = None
     role_arn: str | None = None

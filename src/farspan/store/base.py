@@ -10,8 +10,8 @@ Nothing here does I/O. `tests/conformance` runs one suite over all engines.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from farspan.model.event import EventBatch
@@ -202,6 +202,7 @@ class Timer:
     claim_count: int
     first_claimed_at: float
     body: bytes
+    put_order: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +212,18 @@ class TimerCounts:
     due: int
     claimed: int
     waiting: int
+
+
+def take_timers(timers: Iterable[Timer], limit: int) -> list[Timer]:
+    """Return the first timers until there are `limit` or `READ_BYTES_MAX` of them, at least one."""
+    taken: list[Timer] = []
+    byte_count = 0
+    for timer in timers:
+        taken.append(timer)
+        byte_count += len(timer.body)
+        if len(taken) >= limit or byte_count >= READ_BYTES_MAX:
+            break
+    return taken
 
 
 Result = Appended | int | bool | list[Timer] | None
@@ -276,6 +289,19 @@ class Store(Protocol):
 
     async def count_timers(self, timers: str, now: float) -> TimerCounts:
         """Return how many timers the list holds, by what they wait for."""
+
+    async def read_timers(
+        self, timers: str, after: tuple[float, int], before: float, limit: int
+    ) -> list[Timer]:
+        """Return the list's next timers due before `before`, in order, without claiming them.
+
+        `after` is the due time and `put_order` of the last timer that was read; `(time, 0)` begins
+        at a time. Stops once `limit` timers or `READ_BYTES_MAX` are gathered, but returns at least
+        one where there is one.
+        """
+
+    async def measure_timers(self, timers: str) -> tuple[int, int]:
+        """Return how many timers the list holds, and the bytes of their bodies."""
 
     def subscribe(self, listener: AppendListener) -> None:
         """Call `listener` after each commit that appended events or put timers."""

@@ -33,6 +33,7 @@ from farspan.store.base import (
     Timer,
     TimerCounts,
     Trim,
+    take_timers,
 )
 
 
@@ -163,7 +164,7 @@ class MemoryStore:
         timers = self._timers.setdefault(change.timers, _TimerList())
         if change.key in timers.timers:
             return False
-        timer = Timer(change.key, change.due, 0, 0.0, change.body)
+        timer = Timer(change.key, change.due, 0, 0.0, change.body, timers.next_order)
         timers.timers[change.key] = (timers.next_order, timer)
         timers.next_order += 1
         return True
@@ -264,6 +265,19 @@ class MemoryStore:
         due = sum(timer.due <= now for timer in entries)
         claimed = sum(timer.due > now and timer.claim_count > 0 for timer in entries)
         return TimerCounts(due, claimed, len(entries) - due - claimed)
+
+    async def read_timers(
+        self, timers: str, after: tuple[float, int], before: float, limit: int
+    ) -> list[Timer]:
+        """See `base.Store.read_timers`."""
+        in_order = self._timers.get(timers, _TimerList()).in_order()
+        wanted = [t for due, order, t in in_order if (due, order) > after and due < before]
+        return take_timers(wanted, limit)
+
+    async def measure_timers(self, timers: str) -> tuple[int, int]:
+        """See `base.Store.measure_timers`."""
+        entries = self._timers.get(timers, _TimerList()).timers.values()
+        return len(entries), sum(len(timer.body) for _, timer in entries)
 
     def subscribe(self, listener: AppendListener) -> None:
         """See `base.Store.subscribe`."""

@@ -135,7 +135,7 @@ class Sql:
         "first_claimed_at = CASE first_claimed_at WHEN 0 THEN ? ELSE first_claimed_at END "
         "WHERE put_order IN (SELECT put_order FROM timer WHERE timers = ? AND due <= ? "
         "ORDER BY due, put_order LIMIT ?) "
-        "RETURNING key, due, claim_count, first_claimed_at, body, claimed_due, put_order"
+        "RETURNING key, due, claim_count, first_claimed_at, body, put_order, claimed_due"
     )
     ACK_TIMER = "DELETE FROM timer WHERE timers = ? AND key = ? AND (? IS NULL OR claim_count = ?)"
     MOVE_TIMER = (
@@ -144,6 +144,11 @@ class Sql:
     )
     DROP_TIMERS = "DELETE FROM timer WHERE timers = ?"
     NEXT_DUE = "SELECT due FROM timer WHERE timers = ? ORDER BY due LIMIT 1"
+    READ_TIMERS = (
+        "SELECT key, due, claim_count, first_claimed_at, body, put_order FROM timer "
+        "WHERE timers = ? AND (due, put_order) > (?, ?) AND due < ? ORDER BY due, put_order"
+    )
+    MEASURE_TIMERS = "SELECT count(*), ifnull(sum(length(body)), 0) FROM timer WHERE timers = ?"
     COUNT_TIMERS = (
         "SELECT sum(due <= ?), sum(due > ? AND claim_count > 0), sum(due > ? AND claim_count = 0) "
         "FROM timer WHERE timers = ?"

@@ -48,6 +48,7 @@ from farspan.store.base import (
     Timer,
     TimerCounts,
     Trim,
+    take_timers,
 )
 from farspan.store.schema import (
     APPLICATION_ID,
@@ -273,6 +274,26 @@ class SqliteStore:
 
         return await self._read(read)
 
+    async def read_timers(
+        self, timers: str, after: tuple[float, int], before: float, limit: int
+    ) -> list[Timer]:
+        """See `base.Store.read_timers`."""
+
+        def read(connection: apsw.Connection) -> list[Timer]:
+            rows = connection.execute(Sql.READ_TIMERS, (timers, *after, before))
+            return take_timers((Timer(*row) for row in rows), limit)
+
+        return await self._read(read)
+
+    async def measure_timers(self, timers: str) -> tuple[int, int]:
+        """See `base.Store.measure_timers`."""
+
+        def read(connection: apsw.Connection) -> tuple[int, int]:
+            event_count, byte_count = connection.execute(Sql.MEASURE_TIMERS, (timers,)).get
+            return event_count, byte_count
+
+        return await self._read(read)
+
     async def _read(self, read: Callable[[apsw.Connection], T]) -> T:
         if self._closed:
             raise StoreFailed("The store is closed.")
@@ -488,8 +509,8 @@ class _Writer:
             Sql.CLAIM, (change.until, change.now, change.timers, change.now, change.limit)
         )
         # RETURNING gives no order: put the rows back into that of the claim.
-        claimed = sorted(rows, key=lambda row: (row[5], row[6]))
-        return [Timer(*row[:5]) for row in claimed]
+        claimed = sorted(rows, key=lambda row: (row[6], row[5]))
+        return [Timer(*row[:6]) for row in claimed]
 
     def _ack(self, change: AckTimer) -> bool:
         self._connection.execute(

@@ -74,6 +74,8 @@ class Api:
             url="http://localhost:4566",
             sealer=Sealer([bytes(32)], ids.token),
             ingest=None,
+            archives=None,
+            delivery=None,
         )
 
     async def __call__(self, name: str, caller: Caller = OWN, **params: Any) -> dict[str, Any]:

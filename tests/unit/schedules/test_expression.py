@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farspan.errors import ValidationException
-from farspan.ingest.schedule import SECONDS_MAX, next_fire, parse_schedule
+from farspan.schedules.expression import SECONDS_MAX, next_fire, parse_schedule
 
 
 def at(text: str) -> float:

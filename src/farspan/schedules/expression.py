@@ -1,7 +1,8 @@
 """Schedule expressions: `rate(5 minutes)` and `cron(0 12 ? * MON-FRI *)`, read and reckoned.
 
 The grammar is EventBridge's (user guide, "Setting a schedule pattern", and recorded answers of
-PutRule); all times are UTC, to the minute. Nothing here may read a clock: schedules fire elsewhere.
+PutRule); all times are UTC, to the minute. Nothing here may read a clock: when a rule fires is
+decided in `cadence`.
 """
 
 from __future__ import annotations
