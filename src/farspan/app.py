@@ -175,7 +175,7 @@ class Node:
 
     def _join_region(self, store: Store, resources: Resources) -> Region:
         name = resources.region
-        queues = QueueService(name, store, self._clock, self._ids)
+        queues = QueueService(name, store, self._clock, self._ids, resources.queue)
         sealer = self._sealer(resources)
         senders = Senders(
             self.config, self._clock, resources, queues, sealer, self._record_authorization

@@ -1,7 +1,9 @@
 """SQS queues of this Region as targets, and as the place for dead letters.
 
 A message's key derives from its delivery, so that a delivery that is repeated after a crash puts
-one message. It must never know how queues work: it sees them through `QueueWriter` alone.
+one message. Into a FIFO queue goes the target's message group and no deduplication id: that is the
+queue's affair, by content. It must never know how queues work: it sees them through `QueueWriter`
+alone.
 """
 
 from __future__ import annotations
@@ -12,14 +14,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from farspan.errors import AwsError, InvalidParameterValueException
 from farspan.model.arn import parse_arn
 from farspan.model.delivery import DELIVERED, Delivery, Outcome, Verdict
+from farspan.model.fifo import with_fifo_members
 from farspan.model.queue import Message, MessageAttribute, Queue
 from farspan.store.base import StoreError
 from farspan.targets.base import (
     INTERNAL_ERROR,
     INVALID_INPUT,
     INVALID_PARAMETER,
+    NO_PERMISSIONS,
     NO_RESOURCE,
     DeadLetter,
 )
@@ -33,6 +38,14 @@ TRACE_ATTRIBUTE: Final = "AWSTraceHeader"
 
 QueueLookup = Callable[[str, str], Queue | None]
 """Returns this Region's queue of an account and a name, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueAccess:
+    """Which queues there are, and whether one takes what a rule, by its ARN, sends to it."""
+
+    find: QueueLookup
+    takes: Callable[[Queue, str], bool]
 
 
 class QueueWriter(Protocol):
@@ -50,18 +63,21 @@ class _Letter:
     """A message on its way: the queue it is for, its key, its payload and its attributes."""
 
     queue_arn: str
+    rule_arn: str
     key: bytes
     payload: bytes
     trace_header: str | None
     attributes: dict[str, MessageAttribute]
+    group_id: str | None = None
 
 
 class _Mailing:
     """Puts letters into queues, one commit for each queue, and words what came of it."""
 
-    def __init__(self, queues: QueueWriter, find: QueueLookup, now: Callable[[], float]) -> None:
+    def __init__(self, queues: QueueWriter, access: QueueAccess, now: Callable[[], float]) -> None:
         self._queues = queues
-        self._find = find
+        self._find = access.find
+        self._takes = access.takes
         self._now = now
 
     async def mail(self, letters: Sequence[_Letter]) -> list[Outcome]:
@@ -103,19 +119,31 @@ class _Mailing:
                 "Error Code: AWS.SimpleQueueService.NonExistentQueue; "
                 f"Request ID: {_uuid_of(letter.key)}; Proxy: null)",
             )
+        if not self._takes(queue, letter.rule_arn):
+            return _permanent(
+                NO_PERMISSIONS,
+                f"User: {SENDER_ID} is not authorized to perform: sqs:sendmessage on resource: "
+                f"{queue.arn} because no resource-based policy allows the sqs:sendmessage action "
+                "(Service: AmazonSQS; Status Code: 403; Error Code: AccessDenied; "
+                f"Request ID: {_uuid_of(letter.key)}; Proxy: null)",
+            )
         try:
-            body = letter.payload.decode()
+            return self._message(letter, queue)
         except UnicodeDecodeError:
             return INVALID_INPUT
+        except AwsError as error:
+            return _permanent(INVALID_PARAMETER, error.message)
+
+    def _message(self, letter: _Letter, queue: Queue) -> Message:
+        """Return the letter as a message. Raises UnicodeDecodeError, and AwsError as SQS would."""
         if len(letter.payload) > queue.maximum_message_size:
-            return _permanent(
-                INVALID_PARAMETER,
+            raise InvalidParameterValueException(
                 "One or more parameters are invalid. Reason: Message must be shorter than "
-                f"{queue.maximum_message_size} bytes.",
+                f"{queue.maximum_message_size} bytes."
             )
-        return Message(
+        message = Message(
             message_id=_uuid_of(letter.key),
-            body=body,
+            body=letter.payload.decode(),
             sender_id=SENDER_ID,
             sent_at=self._now(),
             attributes=letter.attributes,
@@ -123,6 +151,9 @@ class _Mailing:
                 {} if letter.trace_header is None else {TRACE_ATTRIBUTE: letter.trace_header}
             ),
         )
+        if queue.is_fifo:
+            return with_fifo_members(queue, message, letter.group_id, None)
+        return message
 
     async def _put(self, queue: Queue, messages: Sequence[tuple[bytes, Message]]) -> Outcome:
         try:
@@ -139,8 +170,8 @@ class QueueTarget:
 
     batch_count_max: int = BATCH_COUNT_MAX
 
-    def __init__(self, queues: QueueWriter, find: QueueLookup, now: Callable[[], float]) -> None:
-        self._mailing = _Mailing(queues, find, now)
+    def __init__(self, queues: QueueWriter, access: QueueAccess, now: Callable[[], float]) -> None:
+        self._mailing = _Mailing(queues, access, now)
 
     async def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
         """See `base.TargetSender.send`."""
@@ -148,10 +179,12 @@ class QueueTarget:
             [
                 _Letter(
                     delivery.target_arn,
+                    delivery.rule_arn,
                     _key_of(delivery.delivery_id),
                     delivery.payload,
                     delivery.trace_header,
                     {},
+                    (delivery.parameters.get("SqsParameters") or {}).get("MessageGroupId"),
                 )
                 for delivery in deliveries
             ]
@@ -161,8 +194,8 @@ class QueueTarget:
 class DeadLetterTarget:
     """See `base.DeadLetterSender`. The body is the payload that was attempted (AWS: captured)."""
 
-    def __init__(self, queues: QueueWriter, find: QueueLookup, now: Callable[[], float]) -> None:
-        self._mailing = _Mailing(queues, find, now)
+    def __init__(self, queues: QueueWriter, access: QueueAccess, now: Callable[[], float]) -> None:
+        self._mailing = _Mailing(queues, access, now)
 
     async def send(self, dead_letters: Sequence[DeadLetter]) -> list[Outcome]:
         """See `base.DeadLetterSender.send`. A delivery without a dead-letter queue has none."""
@@ -170,6 +203,7 @@ class DeadLetterTarget:
             [
                 _Letter(
                     letter.delivery.dead_letter_arn or "",
+                    letter.delivery.rule_arn,
                     # Another key than the delivery's: its target may be the same queue.
                     _key_of(f"dead-letter:{letter.delivery.delivery_id}"),
                     letter.delivery.payload,
