@@ -400,7 +400,7 @@ class Node:
             )
             self._tasks = [
                 asyncio.create_task(self._advance(region.plane)),
-                asyncio.create_task(self._retain(retention)),
+                asyncio.create_task(self._retain(retention, region)),
             ]
 
     async def _advance(self, plane: ControlPlane) -> None:
@@ -412,13 +412,14 @@ class Node:
                 log.exception("endpoints and replays could not be advanced")
             await self._clock.sleep(ADVANCE_SECONDS)
 
-    async def _retain(self, retention: Retention) -> None:
+    async def _retain(self, retention: Retention, region: Region) -> None:
         while True:
             await self._clock.sleep(RETENTION_PASS_SECONDS)
             try:
                 await retention.trim_logs(self._clock.now())
+                await region.queues.sweep(list(region.resources.queues.values()))
             except Exception:
-                log.exception("logs could not be trimmed")
+                log.exception("logs and queues could not be trimmed")
 
     async def close(self) -> None:
         """Stop everything, the store last."""

@@ -20,6 +20,7 @@ from farspan.store.base import (
     Conflict,
     DeleteDocument,
     DropTimers,
+    ExpireTimers,
     MoveCursor,
     MoveTimer,
     PutDocument,
@@ -76,6 +77,7 @@ changes = st.one_of(
     st.builds(AckTimer, lists, keys, claims),
     st.builds(MoveTimer, lists, keys, times, claims, st.none() | st.binary(max_size=2)),
     st.builds(DropTimers, lists),
+    st.builds(ExpireTimers, lists, times, st.integers(0, 3)),
 )
 grouped_changes = st.one_of(
     st.builds(
@@ -92,6 +94,7 @@ grouped_changes = st.one_of(
     ),
     st.builds(ClaimGroups, st.just(GROUPED), times, times, st.integers(0, 4)),
     st.builds(AckInGroup, st.just(GROUPED), many_keys, claims),
+    st.builds(ExpireTimers, st.just(GROUPED), times, st.integers(0, 3)),
     # Only who claimed a timer moves it.
     st.builds(MoveTimer, st.just(GROUPED), many_keys, times, st.integers(1, 3)),
 )

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from farspan.store.base import AckInGroup, ClaimGroups, DropTimers, MoveTimer, PutInGroup
+from farspan.store.base import (
+    AckInGroup,
+    ClaimGroups,
+    DropTimers,
+    ExpireTimers,
+    MoveTimer,
+    PutInGroup,
+    PutTimer,
+)
 
 if TYPE_CHECKING:
     from farspan.store.base import Store
@@ -131,3 +139,22 @@ async def test_a_key_puts_one_timer(store: Store) -> None:
     await store.commit([put("a1"), put("a1", token=b"t")])
 
     assert await claim(store, 1, 30) == ["a1"]
+
+
+async def test_old_timers_expire_up_to_the_limit(store: Store) -> None:
+    """The earliest due go first; those of a group let the next go on, and go as well if old."""
+    await store.commit([put("a1", due=1), put("a2", due=2), put("a3", due=9), put("b1", due=3)])
+    [some] = await store.commit([ExpireTimers(LIST, 3, 2)])
+    [rest] = await store.commit([ExpireTimers(LIST, 3, 2)])
+
+    assert (some, rest) == (2, 1)
+    assert await store.next_due(LIST) == 9
+    assert await claim(store, 9, 20) == ["a3"]
+
+
+async def test_timers_without_groups_expire_as_well(store: Store) -> None:
+    """What is due later than the bound, or claimed until later, stays."""
+    await store.commit([PutTimer(LIST, key, due, b"") for key, due in ((b"a", 1.0), (b"b", 5.0))])
+
+    assert await store.commit([ExpireTimers(LIST, 4.0, 10)]) == [1]
+    assert await store.next_due(LIST) == 5.0

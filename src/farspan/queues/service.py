@@ -35,6 +35,7 @@ from farspan.store.base import (
     ClaimGroups,
     ClaimTimers,
     DropTimers,
+    ExpireTimers,
     MoveCursor,
     MoveTimer,
     PutTimer,
@@ -49,6 +50,10 @@ if TYPE_CHECKING:
     from farspan.store.base import Store, TimerCounts
 
 KEY_BYTES: Final = 16
+SWEEP_QUEUE_COUNT: Final = 20
+SWEEP_LIMIT: Final = 100
+"""Queues, and messages of each, that one commit sweeps: others' commits wait for it."""
+
 SEQUENCES_PER_SECOND: Final = 1_000_000
 
 # A timer due in less is waited for this long, so that rounding never becomes a busy loop.
@@ -353,6 +358,31 @@ class QueueService:
     async def purge(self, queue: Queue) -> None:
         """Remove every message of a queue, also those in flight."""
         await self._store.commit([DropTimers(queue.timer_list)])
+
+    async def sweep(self, queues: Sequence[Queue]) -> int:
+        """Remove messages of queues that nobody reads, past their retention; return how many.
+
+        A visible message is at least as old as the time since when it is visible. A receiver is
+        more exact: it looks at the message's own age.
+        """
+        removed = 0
+        for start in range(0, len(queues), SWEEP_QUEUE_COUNT):
+            some = list(queues[start : start + SWEEP_QUEUE_COUNT])
+            while some:
+                now = self._clock.now()
+                results = await self._store.commit(
+                    [
+                        ExpireTimers(
+                            queue.timer_list, now - queue.message_retention_period, SWEEP_LIMIT
+                        )
+                        for queue in some
+                    ]
+                )
+                counts = cast("list[int]", results)
+                removed += sum(counts)
+                found = zip(some, counts, strict=True)
+                some = [queue for queue, count in found if count == SWEEP_LIMIT]
+        return removed
 
     async def counts(self, queue: Queue) -> TimerCounts:
         """Return how many messages are visible, in flight and delayed."""

@@ -213,6 +213,18 @@ class AckInGroup:
     claim: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ExpireTimers:
+    """Remove up to `limit` timers of a list that are due at `before` or earlier; groups go on.
+
+    The result is how many there were, so that a caller who gets `limit` asks again.
+    """
+
+    timers: str
+    before: float
+    limit: int
+
+
 Change = (
     Append
     | Trim
@@ -227,6 +239,7 @@ Change = (
     | PutInGroup
     | ClaimGroups
     | AckInGroup
+    | ExpireTimers
 )
 
 

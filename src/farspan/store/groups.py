@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import apsw
 
-from farspan.store.base import AckInGroup, ClaimGroups, PutInGroup, Timer
+from farspan.store.base import AckInGroup, ClaimGroups, ExpireTimers, PutInGroup, Timer
 from farspan.store.schema import Sql
 
 
@@ -54,6 +54,21 @@ class Groups:
                 rows: list[Any] = self._execute(Sql.CLAIM_ONE, values).fetchall()
                 claimed += [Timer(*row) for row in rows]
         return claimed
+
+    def expire(self, change: ExpireTimers) -> int:
+        """See `base.ExpireTimers`. Lists without groups have none that would have to go on."""
+        timers, removed = change.timers, 0
+        while removed < change.limit:
+            values = (timers, change.before, change.limit - removed)
+            rows = self._execute(Sql.OLDEST_DUE, values).fetchall()
+            for put_order, group in rows:
+                self._execute(Sql.REMOVE_TIMER, (put_order,))
+                if group is not None:
+                    self._execute(Sql.OPEN_FIRST, (timers, group))
+            if not rows:
+                break
+            removed += len(rows)
+        return removed
 
     def ack(self, change: AckInGroup) -> bool:
         """See `base.AckInGroup`."""

@@ -27,6 +27,7 @@ from farspan.store.base import (
     DeleteDocument,
     Document,
     DropTimers,
+    ExpireTimers,
     MoveCursor,
     MoveTimer,
     PutDocument,
@@ -150,7 +151,7 @@ class MemoryStore:
                     f"Document {change.key} has version {version}, not {change.expected_version}."
                 )
 
-    def _apply_one(self, change: Change) -> Result:  # noqa: C901, PLR0911 - one line per change
+    def _apply_one(self, change: Change) -> Result:  # noqa: C901, PLR0911, PLR0912 - one case each
         match change:
             case Append(batch):
                 return self._append(batch)
@@ -175,6 +176,8 @@ class MemoryStore:
                 return self._put_in_group(change)
             case ClaimGroups():
                 return self._timers.get(change.timers, _TimerList()).claim_groups(change)
+            case ExpireTimers():
+                return self._expire(change)
             case DropTimers(timers):
                 return len(self._timers.pop(timers, _TimerList()).timers)
 
@@ -240,6 +243,23 @@ class MemoryStore:
         if self._put_timer(PutTimer(change.timers, change.key, change.due, change.body)):
             timers.groups.setdefault(change.group, []).append(change.key)
         return change.note
+
+    def _expire(self, change: ExpireTimers) -> int:
+        removed = 0
+        while removed < change.limit:
+            timers = self._timers.get(change.timers, _TimerList())
+            parked = timers.parked()
+            due = [
+                timer.key
+                for due, _order, timer in timers.in_order()
+                if due <= change.before and timer.key not in parked
+            ][: change.limit - removed]
+            if not due:
+                break
+            for key in due:
+                self._ack(AckTimer(change.timers, key))
+            removed += len(due)
+        return removed
 
     def _ack(self, change: AckTimer | AckInGroup) -> bool:
         timers = self._timers.get(change.timers, _TimerList())

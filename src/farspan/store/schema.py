@@ -162,11 +162,17 @@ class Sql:
     NEXT_DUE = (
         "SELECT due FROM timer WHERE timers = ? AND due > ? AND due < 9e999 ORDER BY due LIMIT 1"
     )
-    COUNT_TIMERS = (
-        "SELECT sum(ready <= ?), sum(ready > ? AND claim_count > 0), "
-        "sum(ready > ? AND claim_count = 0) FROM (SELECT claim_count, "
-        "CASE due WHEN 9e999 THEN claimed_due ELSE due END AS ready FROM timer WHERE timers = ?)"
+    # The total comes from an index, and what is not due is mostly little: no list is read whole.
+    COUNT_TIMERS = "SELECT count(*) FROM timer WHERE timers = ?"
+    COUNT_NOT_DUE = (
+        "SELECT sum(claim_count > 0), sum(claim_count = 0) FROM timer "
+        "WHERE timers = ?1 AND due > ?2 AND (due < 9e999 OR claimed_due > ?2)"
     )
+    OLDEST_DUE = (
+        "SELECT put_order, group_name FROM timer WHERE timers = ? AND due <= ? "
+        "ORDER BY due, put_order LIMIT ?"
+    )
+    REMOVE_TIMER = "DELETE FROM timer WHERE put_order = ?"
     HELD_NOTE = "SELECT note FROM token WHERE timers = ? AND token = ? AND held_until > ?"
     HOLD = "INSERT OR REPLACE INTO token (timers, token, held_until, note) VALUES (?, ?, ?, ?)"
     FORGET = (

@@ -40,6 +40,7 @@ from farspan.store.base import (
     DeleteDocument,
     Document,
     DropTimers,
+    ExpireTimers,
     MoveCursor,
     MoveTimer,
     PutDocument,
@@ -262,8 +263,11 @@ class SqliteStore:
         """See `base.Store.count_timers`."""
 
         def read(connection: apsw.Connection) -> TimerCounts:
-            row = connection.execute(Sql.COUNT_TIMERS, (now, now, now, timers)).get
-            return TimerCounts(*(count or 0 for count in row))
+            with connection:  # both statements see one moment
+                total = connection.execute(Sql.COUNT_TIMERS, (timers,)).get
+                row = connection.execute(Sql.COUNT_NOT_DUE, (timers, now)).get
+            claimed, waiting = (count or 0 for count in row)
+            return TimerCounts(total - claimed - waiting, claimed, waiting)
 
         return await self._read(read)
 
@@ -325,6 +329,7 @@ class _Writer:
             PutInGroup: groups.put,
             ClaimGroups: groups.claim,
             AckInGroup: groups.ack,
+            ExpireTimers: groups.expire,
         }
 
     def write(self, group: list[_Commit]) -> StoreFailed | None:
