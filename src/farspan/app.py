@@ -26,6 +26,7 @@ from farspan.clock import Clock, IdSource, SystemClock, SystemIds
 from farspan.config import Config, NodeConfig
 from farspan.control.connections import record_authorization, rewrap_secrets
 from farspan.control.endpoints import advance_endpoints
+from farspan.control.message_moves import advance_message_moves
 from farspan.control.plane import ControlPlane
 from farspan.control.replays import advance_replays
 from farspan.delivery.service import DeliveryService
@@ -408,8 +409,9 @@ class Node:
             try:
                 await advance_endpoints(plane)
                 await advance_replays(plane)
+                await advance_message_moves(plane)
             except Exception:
-                log.exception("endpoints and replays could not be advanced")
+                log.exception("endpoints, replays and message moves could not be advanced")
             await self._clock.sleep(ADVANCE_SECONDS)
 
     async def _retain(self, retention: Retention, region: Region) -> None:

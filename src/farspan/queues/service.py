@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from farspan.store.base import Store, TimerCounts
 
 KEY_BYTES: Final = 16
+MOVE_SECONDS_MAX: Final = 30
+"""A message whose move was cut off is visible again after so long."""
+
 SWEEP_QUEUE_COUNT: Final = 20
 SWEEP_LIMIT: Final = 100
 """Queues, and messages of each, that one commit sweeps: others' commits wait for it."""
@@ -352,6 +355,42 @@ class QueueService:
             ]
         )
         return [bool(result) for result in results]
+
+    async def move_some(
+        self, source: Queue, destination_arn: str | None, limit: int
+    ) -> tuple[int, str | None]:
+        """Move up to `limit` visible messages, to one queue or each to the one that gave it up.
+
+        Returns how many moved, and why the next did not, None where nothing is wrong. As in SQS a
+        moved message is a new one: it has another id, and its age starts anew.
+        """
+        now = self._clock.now()
+        of_list = ClaimGroups if source.is_fifo else ClaimTimers
+        claim = of_list(source.timer_list, now, now + MOVE_SECONDS_MAX, limit)
+        [result] = await self._store.commit([claim])
+        changes: list[Change] = []
+        moved, refusal = 0, None
+        for timer in cast("list[Timer]", result):
+            message = decode_message(timer.body)
+            arn = parse_arn(destination_arn or message.dead_letter_source_arn or "")
+            destination = self._find(arn.account, arn.resource) if arn is not None else None
+            if destination is None or destination.is_fifo != source.is_fifo:
+                refusal = "AWS.SimpleQueueService.NonExistentQueue"
+            if refusal is not None or destination is None:
+                changes.append(MoveTimer(source.timer_list, timer.key, now, timer.claim_count))
+                continue
+            fresh = msgspec.structs.replace(
+                message,
+                message_id=self._ids.uuid(),
+                sent_at=now,
+                dead_letter_source_arn=None,
+            )
+            changes.append(_removal(source, timer.key, timer.claim_count))
+            changes += await self._move(destination, timer.key, fresh)
+            moved += 1
+        if changes:
+            await self._store.commit(changes)
+        return moved, refusal
 
     # --- whole queues ----------------------------------------------------------------------
 
