@@ -27,6 +27,7 @@ from farspan.clock import Clock, IdSource, SystemClock, SystemIds
 from farspan.config import Config, NodeConfig
 from farspan.control.connections import record_authorization, rewrap_secrets
 from farspan.control.endpoints import advance_endpoints
+from farspan.control.message_moves import advance_message_moves
 from farspan.control.plane import ControlPlane
 from farspan.control.replays import advance_replays, turns_between
 from farspan.delivery.service import DeliveryService
@@ -193,7 +194,7 @@ class Node:
 
     def _join_region(self, store: Store, resources: Resources) -> Region:
         name = resources.region
-        queues = QueueService(name, store, self._clock, self._ids)
+        queues = QueueService(name, store, self._clock, self._ids, resources.queue)
         sealer = self._sealer(resources)
         table = resources.table(Archive)
         archives = ArchiveService(store, self._clock, lambda a, name: table.get(f"{a}/{name}"))
@@ -424,7 +425,7 @@ class Node:
             )
             self._tasks = [
                 asyncio.create_task(self._advance(region.plane)),
-                asyncio.create_task(self._retain(retention)),
+                asyncio.create_task(self._retain(retention, region)),
                 asyncio.create_task(self._retain_archived(region)),
             ]
 
@@ -436,17 +437,19 @@ class Node:
             try:
                 await advance_endpoints(plane)
                 await advance_replays(plane, turns)
+                await advance_message_moves(plane)
             except Exception:
-                log.exception("endpoints and replays could not be advanced")
+                log.exception("endpoints, replays and message moves could not be advanced")
             await self._clock.sleep(ADVANCE_SECONDS)
 
-    async def _retain(self, retention: Retention) -> None:
+    async def _retain(self, retention: Retention, region: Region) -> None:
         while True:
             await self._clock.sleep(RETENTION_PASS_SECONDS)
             try:
                 await retention.trim_logs(self._clock.now())
+                await region.queues.sweep(list(region.resources.queues.values()))
             except Exception:
-                log.exception("logs could not be trimmed")
+                log.exception("logs and queues could not be trimmed")
 
     async def _retain_archived(self, region: Region) -> None:
         while True:

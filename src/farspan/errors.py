@@ -176,6 +176,12 @@ class InvalidParameterValueException(AwsError):
     code_on_wire = "InvalidParameterValue"
 
 
+class MissingRequiredParameterException(AwsError):
+    """A parameter that the queue's type needs is not there."""
+
+    code_on_wire = "MissingParameter"
+
+
 class InvalidMessageContents(AwsError):
     """The message holds characters that SQS does not carry."""
 
@@ -198,6 +204,10 @@ class InvalidBatchEntryId(AwsError):
 
 class BatchRequestTooLong(AwsError):
     """The messages of the batch are too large together."""
+
+
+class OverLimit(AwsError):
+    """The request asks for more than the operation allows."""
 
 
 class PurgeQueueInProgress(AwsError):

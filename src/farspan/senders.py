@@ -11,12 +11,15 @@ import functools
 import msgspec
 
 from farspan.archives.service import ArchiveService
+from farspan.catalog.permissions import takes_from_rule
 from farspan.catalog.resources import Resources
 from farspan.clock import Clock
 from farspan.config import Config, TargetsConfig
 from farspan.model.api_destination import ApiDestination
 from farspan.model.arn import parse_arn
+from farspan.model.bus import DEFAULT_BUS_NAME
 from farspan.model.connection import Connection, Secret
+from farspan.model.queue import Queue
 from farspan.queues.service import QueueService
 from farspan.sealing import Sealer
 from farspan.targets.api_destination import ApiDestinationTarget
@@ -28,7 +31,7 @@ from farspan.targets.base import TargetSender
 from farspan.targets.connector import Connector, tls_context
 from farspan.targets.egress import Egress, egress
 from farspan.targets.oauth import Report, TokenSource
-from farspan.targets.sqs import DeadLetterTarget, QueueTarget
+from farspan.targets.sqs import DeadLetterTarget, QueueAccess, QueueTarget
 from farspan.wire import spec
 from farspan.wire.http import Request
 from farspan.wire.sigv4 import sign
@@ -51,11 +54,13 @@ class Senders:
         self._clock = clock
         self._sealer = sealer
         self._archives = archives
+        self._resources = resources
         self._connector = Connector(
             functools.cache(self._egress_of), tls_context(config.targets.ca_file)
         )
         self.tokens = TokenSource(self._connector, clock, self._open_secret, report)
-        self.dead_letters = DeadLetterTarget(queues, resources.queue, clock.now)
+        access = QueueAccess(resources.queue, self._takes)
+        self.dead_letters = DeadLetterTarget(queues, access, clock.now)
         self._service_urls = service_urls(config.targets)
         aws_api = self._aws_api()
         self._senders: dict[str, TargetSender] = {
@@ -63,7 +68,7 @@ class Senders:
             "execute-api": ApiGatewayTarget(
                 self._connector, clock, self._service_urls.get("execute-api"), self._sign
             ),
-            "sqs": QueueTarget(queues, resources.queue, clock.now),
+            "sqs": QueueTarget(queues, access, clock.now),
             "events": ApiDestinationTarget(
                 self._connector,
                 self.tokens,
@@ -94,6 +99,15 @@ class Senders:
         return AwsApiTarget(
             self._connector, operations, urls, self._config.targets.functions, self._sign
         )
+
+    def _takes(self, queue: Queue, rule_arn: str) -> bool:
+        """Tell whether a queue takes what a rule sends to it."""
+        arn = parse_arn(rule_arn)
+        if arn is None:
+            return False
+        bus, _, name = arn.resource.removeprefix("rule/").rpartition("/")
+        rule = self._resources.rule(arn.account, bus or DEFAULT_BUS_NAME, name)
+        return takes_from_rule(queue, rule_arn, rule.creator_account if rule else None)
 
     def _sign(self, unsigned: Unsigned) -> dict[str, str]:
         return sign_outgoing(unsigned, self._clock.now())

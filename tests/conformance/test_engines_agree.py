@@ -12,15 +12,19 @@ from hypothesis import strategies as st
 
 from farspan.model.event import CallId, EventBatch
 from farspan.store.base import (
+    AckInGroup,
     AckTimer,
     Append,
+    ClaimGroups,
     ClaimTimers,
     Conflict,
     DeleteDocument,
     DropTimers,
+    ExpireTimers,
     MoveCursor,
     MoveTimer,
     PutDocument,
+    PutInGroup,
     PutTimer,
     Trim,
 )
@@ -34,12 +38,14 @@ BUSES = ("1/a", "1/b")
 STREAM_OF_BUS = {"1/a": "s", "1/b": "t"}
 ORIGINS = ("here", "there")
 LISTS = ("x", "y")
+GROUPED = "grouped"
 
 names = st.sampled_from(("a", "b", "c"))
 keys = names.map(str.encode)
 times = st.integers(0, 6).map(float)
 versions = st.none() | st.integers(0, 3)
 claims = st.none() | st.integers(0, 3)
+many_keys = st.sampled_from("abcdefgh").map(str.encode)
 
 
 @st.composite
@@ -71,6 +77,29 @@ changes = st.one_of(
     st.builds(AckTimer, lists, keys, claims),
     st.builds(MoveTimer, lists, keys, times, claims, st.none() | st.binary(max_size=2)),
     st.builds(DropTimers, lists),
+    st.builds(ExpireTimers, lists, times, st.integers(0, 3)),
+)
+grouped_changes = st.one_of(
+    st.builds(
+        PutInGroup,
+        st.just(GROUPED),
+        st.sampled_from("12"),
+        many_keys,
+        times,
+        st.binary(max_size=2),
+        st.binary(max_size=2),
+        st.none() | keys,
+        st.just(3.0),  # who puts has one clock, which does not go back
+        times,
+    ),
+    st.builds(ClaimGroups, st.just(GROUPED), times, times, st.integers(0, 4)),
+    st.builds(AckInGroup, st.just(GROUPED), many_keys, claims),
+    st.builds(ExpireTimers, st.just(GROUPED), times, st.integers(0, 3)),
+    # Only who claimed a timer moves it.
+    st.builds(MoveTimer, st.just(GROUPED), many_keys, times, st.integers(1, 3)),
+)
+grouped_commits = st.lists(
+    st.lists(grouped_changes, min_size=1, max_size=6), min_size=1, max_size=10
 )
 commits = st.lists(st.lists(changes, min_size=1, max_size=6), min_size=1, max_size=10)
 
@@ -94,10 +123,11 @@ async def everything(store: Store) -> list[object]:
             seen.append(await store.stream_end(stream, origin))
             seen += [await store.read_stream(stream, origin, after, 3) for after in (0, 1, 4)]
     seen += [await store.cursor(name) for name in "abc"]
-    for timers in LISTS:
+    for timers in (*LISTS, GROUPED):
         seen += [await store.next_due(timers), await store.count_timers(timers, 3.0)]
         seen += [await store.measure_timers(timers)]
         seen += [await store.read_timers(timers, (after, 0), 5.0, 2) for after in (-1.0, 2.0)]
+        seen.append(await store.next_due(timers, 2.0))
     return seen
 
 
@@ -129,4 +159,16 @@ async def compare(groups: list[list[Change]]) -> None:
 @given(commits)
 def test_sqlite_does_what_memory_does(groups: list[list[Change]]) -> None:
     """Random commits give the same results and the same reads, also after reopening."""
+    asyncio.run(compare(groups))
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(grouped_commits)
+def test_sqlite_groups_as_memory_does(groups: list[list[Change]]) -> None:
+    """Groups are put, claimed, moved and acknowledged alike, and tokens hold for as long."""
     asyncio.run(compare(groups))

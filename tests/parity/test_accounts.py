@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.client import BaseClient
+from tests.parity.conftest import QueueOf
 
 if TYPE_CHECKING:
-    from tests.parity.conftest import GlobalEndpoint, QueueOf
+    from tests.parity.conftest import GlobalEndpoint
 
 EAST, WEST = "us-east-1", "us-west-2"
 OWN, OTHER = "000000000000", "111111111111"
@@ -108,19 +110,91 @@ def test_queue_names_are_not_shared(other: Clients, queue: QueueOf, refusal: Ref
         assert code in {"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"}
 
 
-def test_a_target_in_the_first_account_is_refused(
-    other: Clients, queue: QueueOf, refusal: Refusal
-) -> None:
-    """A rule reaches queues of its own account only."""
-    events = other("events")
-    events.put_rule(Name="reach", EventPattern='{"source":["a"]}')
-    code, message = refusal(
-        events.put_targets, Rule="reach", Targets=[{"Id": "q", "Arn": queue.arn}]
-    )
-    events.delete_rule(Name="reach")
+def open_to_rules(queue: QueueOf, rule_arn: str) -> None:
+    """Let EventBridge put into a queue what one rule sends."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue.arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    queue.sqs.set_queue_attributes(QueueUrl=queue.url, Attributes={"Policy": policy})
 
-    assert "ValidationException" == code
-    assert f"must be a queue of account {OTHER} in Region {EAST}." in message
+
+def test_a_target_in_another_account(
+    other: Clients, queue: QueueOf, name: str, make_queue: Callable[[str], QueueOf]
+) -> None:
+    """A rule reaches the queue of another account where that queue's policy lets it."""
+    events, closed = other("events"), make_queue(f"{name}-closed")
+    url = other("sqs").create_queue(QueueName=name)["QueueUrl"]
+    dead = QueueOf(other("sqs"), url, f"arn:aws:sqs:{EAST}:{OTHER}:{name}")
+    rule_arn = events.put_rule(Name=name, EventPattern=json.dumps({"source": [name]}))["RuleArn"]
+    open_to_rules(queue, rule_arn)
+    events.put_targets(
+        Rule=name,
+        Targets=[
+            {"Id": "open", "Arn": queue.arn},
+            {"Id": "closed", "Arn": closed.arn, "DeadLetterConfig": {"Arn": dead.arn}},
+        ],
+    )
+    events.put_events(Entries=[{**ENTRY, "Source": name, "Detail": '{"of":"other"}'}])
+    came, [letter] = queue.receive_events(1), dead.receive(1)
+
+    assert [{"of": "other"}] == [event["detail"] for event in came]
+    assert "NO_PERMISSIONS" == letter["MessageAttributes"]["ERROR_CODE"]["StringValue"]
+    assert closed.is_empty()
+
+
+def test_a_queue_lets_an_account_in(
+    other: Clients, queue: QueueOf, refusal: Refusal, name: str
+) -> None:
+    """AddPermission opens what it names to an account, until RemovePermission."""
+    permission = {"QueueUrl": queue.url, "Label": "in"}
+    queue.sqs.add_permission(
+        **permission, AWSAccountIds=[OTHER], Actions=["SendMessage", "GetQueueUrl"]
+    )
+    sqs = other("sqs")
+    url = sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=OWN)["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="hello")
+    code, _ = refusal(sqs.receive_message, QueueUrl=url)
+    queue.sqs.remove_permission(**permission)
+
+    assert ["hello"] == [message["Body"] for message in queue.receive(1)]
+    assert "AWS.SimpleQueueService.NonExistentQueue" == code
+    assert code == refusal(sqs.send_message, QueueUrl=url, MessageBody="no")[0]
+    assert {} == queue.sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["Policy"]).get(
+        "Attributes", {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({"Actions": ["CreateQueue"]}, "InvalidParameterValue"),
+        ({"AWSAccountIds": ["me"]}, "InvalidParameterValue"),
+        ({"AWSAccountIds": []}, "InvalidParameterValue"),
+        ({"Label": "two words"}, "InvalidParameterValue"),
+        ({"Label": "taken"}, "InvalidParameterValue"),
+        ({"Actions": ["SendMessage"] * 8}, "OverLimit"),
+    ],
+)
+def test_a_permission_that_cannot_be(
+    queue: QueueOf, refusal: Refusal, params: dict[str, Any], code: str
+) -> None:
+    """It is refused, and so is removing what is not there."""
+    given = {"QueueUrl": queue.url, "AWSAccountIds": [OTHER], "Actions": ["SendMessage"]}
+    queue.sqs.add_permission(**given, Label="taken")
+
+    assert refusal(queue.sqs.add_permission, **{**given, "Label": "new", **params})[0] in {
+        code,
+        f"AWS.SimpleQueueService.{code}",
+    }
+    assert (
+        "InvalidParameterValue"
+        == refusal(queue.sqs.remove_permission, QueueUrl=queue.url, Label="new")[0]
+    )
 
 
 def test_endpoints_are_not_shared(

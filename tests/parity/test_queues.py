@@ -138,7 +138,7 @@ def test_delete_takes_the_messages_along(sqs: BaseClient, name: str) -> None:
     [
         ("two words", "InvalidParameterValue", "Can only include alphanumeric characters"),
         ("n" * 81, "InvalidParameterValue", "1 to 80 in length"),
-        ("orders.fifo", "AWS.SimpleQueueService.UnsupportedOperation", "FIFO queues yet"),
+        ("orders.fifo", "InvalidParameterValue", "Can only include alphanumeric characters"),
     ],
     ids=["space", "too-long", "fifo"],
 )
@@ -196,9 +196,9 @@ def test_set_attributes(queue: QueueOf) -> None:
         ({"QueueArn": "arn"}, "InvalidAttributeName"),
         (
             {"RedrivePolicy": json.dumps({"deadLetterTargetArn": "a", "maxReceiveCount": 1})},
-            "InvalidAttributeValue",
+            "InvalidParameterValue",
         ),
-        ({"FifoQueue": "true"}, "InvalidAttributeValue"),
+        ({"FifoQueue": "true"}, "InvalidAttributeName"),
         ({"KmsMasterKeyId": "alias/aws/sqs"}, "InvalidAttributeValue"),
     ],
     ids=[

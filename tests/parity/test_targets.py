@@ -160,22 +160,26 @@ ID_PATTERN = r"[\.\-_A-Za-z0-9]+"
         (
             [{"Id": "q", "Arn": f"arn:aws:dynamodb:{EAST}:{ACCOUNT}:table/t"}],
             f"Parameter arn:aws:dynamodb:{EAST}:{ACCOUNT}:table/t is not valid. Reason: Farspan "
-            "does not have targets of dynamodb yet; target q can be a standard SQS queue.",
+            "does not have targets of dynamodb yet; target q can be an SQS queue.",
         ),
         (
             [{"Id": "q", "Arn": f"{QUEUE}.fifo"}],
-            f"Parameter {QUEUE}.fifo is not valid. Reason: Farspan does not have FIFO queues yet; "
-            "target q can be a standard SQS queue.",
+            "Parameter(s) SqsParameters must be specified for target: q.",
+        ),
+        (
+            [{"Id": "q", "Arn": QUEUE, "SqsParameters": {"MessageGroupId": "g"}}],
+            "Parameter SqsParameters is not valid for target q. Reason: only FIFO queues have "
+            "message groups.",
+        ),
+        (
+            [{"Id": "q", "Arn": QUEUE, "DeadLetterConfig": {"Arn": f"{QUEUE}.fifo"}}],
+            f"Parameter {QUEUE}.fifo is not valid. Reason: the dead-letter queue of q must be a "
+            "standard queue.",
         ),
         (
             [{"Id": "q", "Arn": f"arn:aws:sqs:{WEST}:{ACCOUNT}:q"}],
             f"Parameter arn:aws:sqs:{WEST}:{ACCOUNT}:q is not valid. Reason: target q must be a "
-            f"queue of account {ACCOUNT} in Region {EAST}.",
-        ),
-        (
-            [{"Id": "q", "Arn": f"arn:aws:sqs:{EAST}:111111111111:q"}],
-            f"Parameter arn:aws:sqs:{EAST}:111111111111:q is not valid. Reason: target q must be "
-            f"a queue of account {ACCOUNT} in Region {EAST}.",
+            f"queue in Region {EAST}. Only event buses can be targets in another Region.",
         ),
         (
             [{"Id": "q", "Arn": QUEUE, "DeadLetterConfig": {"Arn": "dead"}}],
@@ -207,8 +211,9 @@ ID_PATTERN = r"[\.\-_A-Za-z0-9]+"
         "lambda",
         "dynamodb",
         "fifo",
+        "message-group-of-standard",
+        "dead-letter-fifo",
         "other-region",
-        "other-account",
         "dead-letter-no-arn",
         "bad-id",
         "long-id-and-too-many-retries",

@@ -20,6 +20,7 @@ COMMON_CODES = {
     "InternalException",
     "InternalFailure",
     "InvalidParameterValue",
+    "MissingParameter",
     "InvalidSignatureException",
     "MissingAuthenticationToken",
     "MissingAuthenticationTokenException",

@@ -1,4 +1,4 @@
-"""What a bus's policy lets callers do: decided here for events and for rules alike.
+"""What the policies of buses and queues let callers do: decided here for all who ask.
 
 An account needs no policy for its own buses, but an explicit Deny in one stops it too. Nothing
 here may touch the store.
@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from farspan.errors import AccessDeniedException
+from farspan.errors import AccessDeniedException, ValidationException
+from farspan.model.arn import parse_arn
 from farspan.model.bus import EventBus
+from farspan.model.queue import Queue
 from farspan.policy import (
     FULL_ACCESS,
     Decision,
@@ -20,12 +22,14 @@ from farspan.policy import (
     Request,
     denial_text,
     parse_bus_policy,
+    parse_queue_policy,
 )
 
 POLICIES_KEPT = 1_024
 """Policies kept parsed; each is at most 10,240 characters of text."""
 
 _DECISIONS = Decisions()
+EVENTS = "events.amazonaws.com"
 NOBODY_ASKED = Decision(allowed=False, reason=Reason.NO_RESOURCE_ALLOW)
 
 
@@ -69,6 +73,69 @@ def check_permission(
         decision = _DECISIONS.evaluate([FULL_ACCESS], policy_of(bus), request, own=own)
     if not decision.allowed:
         raise AccessDeniedException(denial_text(principal, action, resource, decision))
+
+
+def lets_in(
+    queue: Queue,
+    *,
+    account: str,
+    principal: str,
+    action: str,
+    context: Mapping[str, str | Sequence[str | None]],
+) -> bool:
+    """Tell whether a queue's policy lets another account's caller act on it.
+
+    What that one's own policies say is not asked here.
+    """
+    request = Request(
+        principal=principal,
+        action=action,
+        resource=queue.arn,
+        context={"aws:PrincipalAccount": account, "aws:ResourceAccount": queue.account, **context},
+    )
+    policy = _queue_policy(queue.given.get("Policy", ""))
+    return (
+        policy is not None
+        and _DECISIONS.evaluate(
+            [FULL_ACCESS], policy, request, own=queue.account == account
+        ).allowed
+    )
+
+
+def takes_from_rule(queue: Queue, rule_arn: str, maker: str | None) -> bool:
+    """Tell whether EventBridge may put a rule's events, or its dead letters, into a queue.
+
+    The queue's account needs no policy for it where the rule is its own, or it is the rule's maker
+    on another's bus, but a Deny stops it. Another account's rule needs an Allow.
+    """
+    policy = _queue_policy(queue.given.get("Policy", ""))
+    arn = parse_arn(rule_arn)
+    is_own = arn is not None and queue.account in (arn.account, maker)
+    if policy is None or arn is None:
+        return is_own
+    request = Request(
+        principal=EVENTS,
+        action="sqs:SendMessage",
+        resource=queue.arn,
+        context={
+            "aws:PrincipalIsAWSService": "true",
+            "aws:PrincipalServiceName": EVENTS,
+            "aws:SourceAccount": arn.account,
+            "aws:SourceArn": rule_arn,
+            "aws:ResourceAccount": queue.account,
+        },
+    )
+    decision = _DECISIONS.evaluate([], policy, request, own=is_own)
+    return decision.allowed or (is_own and decision.reason is not Reason.DENIED_BY_RESOURCE)
+
+
+@lru_cache(maxsize=POLICIES_KEPT)
+def _queue_policy(text: str) -> Policy | None:
+    """Return a queue's policy; None where it has none, or one from before policies were read."""
+    try:
+        return parse_queue_policy(text) if text else None
+    except ValidationException:
+        return None
 
 
 @lru_cache(maxsize=POLICIES_KEPT)

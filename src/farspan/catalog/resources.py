@@ -22,6 +22,7 @@ from farspan.model.endpoint import Endpoint
 from farspan.model.event import EventBatch
 from farspan.model.event_source import EventSource
 from farspan.model.health_check import HealthCheck
+from farspan.model.message_move import MessageMove
 from farspan.model.queue import Queue
 from farspan.model.role import Role
 from farspan.model.rule import Rule
@@ -58,6 +59,7 @@ KINDS: tuple[type[Resource], ...] = (
     ApiDestination,
     EventSource,
     Role,
+    MessageMove,
 )
 """Every kind of resource. A new one is a Struct in `model` and an entry here."""
 

@@ -14,6 +14,7 @@ from farspan.delivery.event_values import parse_path
 from farspan.delivery.parameters import paths_in
 from farspan.errors import ValidationException
 from farspan.model.arn import Arn, parse_arn
+from farspan.model.queue import FIFO_SUFFIX
 from farspan.targets.aws_kinds import MEMBERS, AwsKind, kind_of, no_url
 
 API_DESTINATION = re.compile(r"api-destination/[.\-_A-Za-z0-9]{1,64}/[\-A-Za-z0-9]+")
@@ -21,7 +22,7 @@ API_DESTINATION = re.compile(r"api-destination/[.\-_A-Za-z0-9]{1,64}/[\-A-Za-z0-
 REST_API = re.compile(r"[A-Za-z0-9]+/[^/]+/(\*|GET|HEAD|OPTIONS|PUT|POST|PATCH|DELETE)(/.*)?")
 """An API of API Gateway: its id, a stage, a method and a path."""
 
-KIND_MEMBERS = MEMBERS | {"HttpParameters"}
+KIND_MEMBERS = MEMBERS | {"HttpParameters", "SqsParameters"}
 """Members that some kinds of targets have."""
 
 
@@ -50,8 +51,9 @@ def target_parameters(
             )
         allowed = frozenset({"HttpParameters"})
     else:
-        check_queue(plane, caller, text, f"target {target_id}")
-        allowed = frozenset()
+        check_queue(plane, text, f"target {target_id}", fifo=True)
+        _check_message_group(arn, given)
+        allowed = frozenset({"SqsParameters"})
     for member in own:
         if member not in allowed:
             where = f"for targets of {arn.service}" if member in KIND_MEMBERS else "yet"
@@ -88,16 +90,41 @@ def _check_role(given: Mapping[str, Any]) -> None:
         raise ValidationException(f"RoleArn is required for target {given['Arn']}.")
 
 
-def check_queue(plane: ControlPlane, caller: Caller, text: str, role: str) -> None:
-    """Accept the ARN of a standard queue of the caller's in this Region."""
+def check_queue(plane: ControlPlane, text: str, role: str, *, fifo: bool = False) -> None:
+    """Accept the ARN of a queue in this Region, of any account: its policy is asked by deliveries.
+
+    `fifo` tells whether it may be a FIFO queue: a dead-letter queue may not, as on AWS.
+    """
     arn = _parsed(text)
-    if arn.service != "sqs" or arn.resource.endswith(".fifo"):
-        kind = "FIFO queues" if arn.service == "sqs" else f"targets of {arn.service}"
+    if arn.service != "sqs":
         raise ValidationException(
-            f"Parameter {text} is not valid. Reason: Farspan does not have {kind} yet; "
-            f"{role} can be a standard SQS queue."
+            f"Parameter {text} is not valid. Reason: Farspan does not have targets of "
+            f"{arn.service} yet; {role} can be an SQS queue."
         )
-    _check_owner(plane, caller, arn, text, "a queue", role)
+    if arn.resource.endswith(FIFO_SUFFIX) and not fifo:
+        raise ValidationException(
+            f"Parameter {text} is not valid. Reason: {role} must be a standard queue."
+        )
+    if arn.region != plane.region:
+        raise ValidationException(
+            f"Parameter {text} is not valid. Reason: {role} must be a queue in Region "
+            f"{plane.region}. Only event buses can be targets in another Region."
+        )
+
+
+def _check_message_group(arn: Arn, given: Mapping[str, Any]) -> None:
+    """Refuse a FIFO queue without a message group, and a message group for a standard queue."""
+    group = (given.get("SqsParameters") or {}).get("MessageGroupId")
+    if arn.resource.endswith(FIFO_SUFFIX):
+        if not group:
+            raise ValidationException(
+                f"Parameter(s) SqsParameters must be specified for target: {given['Id']}."
+            )
+    elif "SqsParameters" in given:
+        raise ValidationException(
+            f"Parameter SqsParameters is not valid for target {given['Id']}. "
+            "Reason: only FIFO queues have message groups."
+        )
 
 
 def _parsed(text: str) -> Arn:
@@ -109,12 +136,10 @@ def _parsed(text: str) -> Arn:
     return arn
 
 
-def _check_owner(
-    plane: ControlPlane, caller: Caller, arn: Arn, text: str, kind: str, role: str = "it"
-) -> None:
+def _check_owner(plane: ControlPlane, caller: Caller, arn: Arn, text: str, kind: str) -> None:
     if (arn.region, arn.account) != (plane.region, caller.account):
         raise ValidationException(
-            f"Parameter {text} is not valid. Reason: {role} must be {kind} of account "
+            f"Parameter {text} is not valid. Reason: it must be {kind} of account "
             f"{caller.account} in Region {plane.region}."
         )
 

@@ -92,7 +92,7 @@ def _target(plane: ControlPlane, caller: Caller, given: Mapping[str, Any]) -> Ta
     said = target_input(target_id, given)
     dead_letter_arn = (given.get("DeadLetterConfig") or {}).get("Arn")
     if dead_letter_arn is not None:
-        check_queue(plane, caller, dead_letter_arn, f"the dead-letter queue of {target_id}")
+        check_queue(plane, dead_letter_arn, f"the dead-letter queue of {target_id}")
     policy = given.get("RetryPolicy") or {}
     return Target(
         id=target_id,

@@ -8,9 +8,15 @@ import msgspec
 
 from farspan.model.arn import queue_arn
 
+FIFO_SUFFIX = ".fifo"
+
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
-    """A standard queue. Times are seconds; `maximum_message_size` is bytes. Defaults are SQS's."""
+    """A queue, FIFO where its name says so. Times are seconds; `maximum_message_size` is bytes.
+
+    Defaults are SQS's. `given` has the attributes that are kept as they were given, as text. A
+    message received `max_receive_count` times goes to the queue `dead_letter_arn`.
+    """
 
     KIND: ClassVar[str] = "queue"
 
@@ -22,7 +28,13 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     delay_seconds: int = 0
     receive_message_wait_time_seconds: int = 0
     maximum_message_size: int = 1_048_576
+    content_based_deduplication: bool = False
+    deduplication_scope: str = "queue"
+    fifo_throughput_limit: str = "perQueue"
+    dead_letter_arn: str | None = None
+    max_receive_count: int = 0
     given: dict[str, str] = {}
+    tags: dict[str, str] = {}
     created_timestamp: float = 0.0
     last_modified_timestamp: float = 0.0
     generation: int = 1
@@ -31,6 +43,11 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     def arn(self) -> str:
         """The queue's ARN."""
         return queue_arn(self.region, self.account, self.name)
+
+    @property
+    def is_fifo(self) -> bool:
+        """Whether it is a FIFO queue."""
+        return self.name.endswith(FIFO_SUFFIX)
 
     @property
     def key(self) -> str:
@@ -51,8 +68,12 @@ class MessageAttribute(msgspec.Struct, frozen=True, kw_only=True):
     binary_value: bytes | None = None
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message as it is kept. `sent_at` is seconds since the epoch."""
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message as it is kept. `sent_at` is seconds since the epoch.
+
+    Those of FIFO queues have a group, a deduplication id and a sequence number; a dead letter has
+    the ARN of the queue that gave it up.
+    """
 
     message_id: str
     body: str
@@ -60,3 +81,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: float
     attributes: dict[str, MessageAttribute] = {}
     system_attributes: dict[str, str] = {}
+    group_id: str | None = None
+    deduplication_id: str | None = None
+    sequence_number: str | None = None
+    dead_letter_source_arn: str | None = None

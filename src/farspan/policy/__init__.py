@@ -13,6 +13,7 @@ from farspan.policy.evaluate import Decision, Reason, Request, denial_text, eval
 from farspan.policy.memory import Decisions
 from farspan.policy.names import EVENTS_CONDITION_KEYS, GLOBAL_CONDITION_KEYS
 from farspan.policy.parse import parse_identity_policy
+from farspan.policy.queue import parse_queue_policy
 from farspan.policy.short_form import ShortCondition, add_statement, remove_statement
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "evaluate",
     "parse_bus_policy",
     "parse_identity_policy",
+    "parse_queue_policy",
     "remove_statement",
     "render",
 ]

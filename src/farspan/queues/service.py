@@ -1,29 +1,41 @@
 """The queues' messages: sending, receiving with long polling, deleting.
 
 A queue's messages are the timers of its list in the store: a send puts one, a receive claims, a
-delete acknowledges. This module owns the waiting and nothing else; it must never keep a message in
-memory, decide what a caller may send, or read time except through its clock.
+delete acknowledges. A FIFO queue's are timers in groups, so that their order is the store's affair.
+This module owns the waiting and nothing else; it must never keep a message in memory, decide what a
+caller may send, or read time except through its clock.
 
 **Long polling.** Every receiver first claims at once, so that a busy queue's receivers share the
 store's group commits. Those who find nothing stand in line, one line for each queue. Only the first
 in line watches the store: it waits until the list grows, its earliest timer is due, or its own time
 is up. When it leaves, for whatever reason, the next in line becomes the first and looks for itself.
 So a message wakes one receiver, not all of them, and none sleeps while messages wait.
+
+**Dead letters.** Whoever claims a message that was received too often moves it, in one commit, and
+claims again. Until that commit it is an ordinary message in flight, so a crash loses nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
+import msgspec
+
+from farspan.model.arn import parse_arn
+from farspan.queues.fifo import Accepted, Place, numbered, put_in_order, read_note
 from farspan.queues.message import ReceiptHandle, decode_message, encode_message
 from farspan.store.base import (
+    AckInGroup,
     AckTimer,
     Change,
+    ClaimGroups,
     ClaimTimers,
     DropTimers,
+    ExpireTimers,
     MoveCursor,
     MoveTimer,
     PutTimer,
@@ -31,13 +43,21 @@ from farspan.store.base import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from farspan.clock import Clock, IdSource
     from farspan.model.queue import Message, Queue
     from farspan.store.base import Store, TimerCounts
 
 KEY_BYTES: Final = 16
+MOVE_SECONDS_MAX: Final = 30
+"""A message whose move was cut off is visible again after so long."""
+
+SWEEP_QUEUE_COUNT: Final = 20
+SWEEP_LIMIT: Final = 100
+"""Queues, and messages of each, that one commit sweeps: others' commits wait for it."""
+
+SEQUENCES_PER_SECOND: Final = 1_000_000
 
 # A timer due in less is waited for this long, so that rounding never becomes a busy loop.
 PAUSE_SECONDS_MIN: Final = 0.001
@@ -76,12 +96,22 @@ class QueueService:
     Every method raises StoreError where the engine could not do its part.
     """
 
-    def __init__(self, region: str, store: Store, clock: Clock, ids: IdSource) -> None:
+    def __init__(
+        self,
+        region: str,
+        store: Store,
+        clock: Clock,
+        ids: IdSource,
+        find: Callable[[str, str], Queue | None] = lambda _account, _name: None,
+    ) -> None:
+        """`find` returns the Region's queue of an account and a name, or None."""
         self.region = region
+        self._find = find
         self._store = store
         self._clock = clock
         self._ids = ids
         self._lines: dict[str, _Line] = {}
+        self._sequences: dict[str, int] = {}
         store.subscribe(self._note_growth)
 
     # --- sending ---------------------------------------------------------------------------
@@ -104,13 +134,51 @@ class QueueService:
             ]
         )
 
+    async def send_in_order(self, queue: Queue, outgoing: Sequence[Outgoing]) -> list[Accepted]:
+        """Put messages into a FIFO queue in one commit, after all that were put before.
+
+        Returns one answer for each. What was sent already within the deduplication interval is
+        not put again, and answered as the first time.
+        """
+        cursor = await self._load_sequence(queue)
+        now = self._clock.now()
+        changes: list[Change] = []
+        for entry in outgoing:
+            sequence = self._next_sequence(cursor, now)
+            message = numbered(entry.message, sequence)
+            key = self._ids.token(KEY_BYTES) if entry.key is None else entry.key
+            place = Place(key=key, sequence=sequence, now=now, due=now + entry.delay_seconds)
+            changes.append(put_in_order(queue, message, encode_message(message), place))
+        # No await since the numbers were taken: commits are applied in the order of the numbers.
+        results = await self._store.commit([*changes, MoveCursor(cursor, self._sequences[cursor])])
+        return [read_note(cast("bytes", note)) for note in results[:-1]]
+
+    async def _load_sequence(self, queue: Queue) -> str:
+        """Make sure that the queue's last sequence number is known, and return its cursor.
+
+        It outlives the queue, so that numbers grow whatever the clock does.
+        """
+        cursor = f"queue-sequence/{queue.account}/{queue.name}"
+        if cursor not in self._sequences:
+            last = await self._store.cursor(cursor)
+            self._sequences[cursor] = max(last, self._sequences.get(cursor, 0))
+        return cursor
+
+    def _next_sequence(self, cursor: str, now: float) -> int:
+        sequence = max(self._sequences[cursor] + 1, int(now * SEQUENCES_PER_SECOND))
+        self._sequences[cursor] = sequence
+        return sequence
+
     async def put(self, queue: Queue, messages: Sequence[tuple[bytes, Message]]) -> None:
         """Send messages under given keys, with the queue's own delay. See `send`."""
         delay = queue.delay_seconds
-        await self.send(
-            queue,
-            [Outgoing(key=key, message=message, delay_seconds=delay) for key, message in messages],
-        )
+        outgoing = [
+            Outgoing(key=key, message=message, delay_seconds=delay) for key, message in messages
+        ]
+        if queue.is_fifo:
+            await self.send_in_order(queue, outgoing)
+        else:
+            await self.send(queue, outgoing)
 
     # --- receiving -------------------------------------------------------------------------
 
@@ -133,7 +201,8 @@ class QueueService:
             line.turns[0].set()
             if not await self._wait(turn, deadline):
                 return []
-            return await self._watch(queue, line, limit, visibility_timeout, deadline)
+            watch = self._watch_groups if queue.is_fifo else self._watch
+            return await watch(queue, line, limit, visibility_timeout, deadline)
         finally:
             self._leave(queue.timer_list, line, turn)
 
@@ -158,24 +227,74 @@ class QueueService:
                 pause = max(due - now, PAUSE_SECONDS_MIN)
                 await self._wait(line.grew, min(deadline, self._clock.monotonic() + pause))
 
+    async def _watch_groups(
+        self, queue: Queue, line: _Line, limit: int, visibility_timeout: int, deadline: float
+    ) -> list[Received]:
+        """Do what `_watch` does for a FIFO queue, where what is due may wait for its group.
+
+        A group goes on when something of it is put, removed, made visible, or becomes due.
+        """
+        while True:
+            line.grew.clear()
+            now = self._clock.now()
+            received = await self._claim(queue, limit, visibility_timeout)
+            if received or self._clock.monotonic() >= deadline:
+                return received
+            due = await self._store.next_due(queue.timer_list, after=now)
+            wake = deadline
+            if due is not None:
+                pause = max(due - self._clock.now(), PAUSE_SECONDS_MIN)
+                wake = min(deadline, self._clock.monotonic() + pause)
+            await self._wait(line.grew, wake)
+
     async def _claim(self, queue: Queue, limit: int, visibility_timeout: int) -> list[Received]:
-        """Claim due messages; remove those past their retention and claim again if none is left."""
+        """Claim due messages; remove those past their retention, and move those received too often.
+
+        Claims again where none is left.
+        """
+        of_list = ClaimGroups if queue.is_fifo else ClaimTimers
+        dead_letters = self._dead_letter_queue(queue)
         while True:
             now = self._clock.now()
-            claim = ClaimTimers(queue.timer_list, now, now + visibility_timeout, limit)
+            claim = of_list(queue.timer_list, now, now + visibility_timeout, limit)
             [result] = await self._store.commit([claim])
             received: list[Received] = []
-            expired: list[Change] = []
+            leaving: list[Change] = []
             for timer in cast("list[Timer]", result):
                 message = decode_message(timer.body)
                 if now - message.sent_at > queue.message_retention_period:
-                    expired.append(AckTimer(queue.timer_list, timer.key, timer.claim_count))
+                    leaving.append(_removal(queue, timer.key, timer.claim_count))
+                elif dead_letters is not None and timer.claim_count > queue.max_receive_count:
+                    leaving.append(_removal(queue, timer.key, timer.claim_count))
+                    dead = msgspec.structs.replace(message, dead_letter_source_arn=queue.arn)
+                    leaving += await self._move(dead_letters, timer.key, dead)
                 else:
                     received.append(_received(queue, timer, message))
-            if expired:
-                await self._store.commit(expired)
-            if received or not expired:
+            if leaving:
+                await self._store.commit(leaving)
+            if received or not leaving:
                 return received
+
+    def _dead_letter_queue(self, queue: Queue) -> Queue | None:
+        """Return where the dead letters go; None where nowhere, or where that is gone."""
+        arn = parse_arn(queue.dead_letter_arn) if queue.dead_letter_arn else None
+        return self._find(arn.account, arn.resource) if arn is not None else None
+
+    async def _move(self, queue: Queue, key: bytes, message: Message) -> list[Change]:
+        """Return what puts a message of another queue into this one.
+
+        Its age goes on in a standard queue and starts anew in a FIFO queue, as in SQS.
+        """
+        now = self._clock.now()
+        if not queue.is_fifo:
+            return [PutTimer(queue.timer_list, key, now, encode_message(message))]
+        cursor = await self._load_sequence(queue)
+        sequence = self._next_sequence(cursor, now)
+        moved = numbered(msgspec.structs.replace(message, sent_at=now), sequence)
+        place = Place(key=key, sequence=sequence, now=now, due=now)
+        put = put_in_order(queue, moved, encode_message(moved), place)
+        # It is no duplicate of itself, however short ago it was sent or moved.
+        return [dataclasses.replace(put, token=None), MoveCursor(cursor, sequence)]
 
     async def _wait(self, event: asyncio.Event, deadline: float) -> bool:
         """Return when the event is set or the deadline is there, and whether the event is set."""
@@ -216,7 +335,7 @@ class QueueService:
         """
         if handles:
             await self._store.commit(
-                [AckTimer(queue.timer_list, handle.key, handle.claim) for handle in handles]
+                [_removal(queue, handle.key, handle.claim) for handle in handles]
             )
 
     async def change_visibility(
@@ -237,11 +356,72 @@ class QueueService:
         )
         return [bool(result) for result in results]
 
+    async def move_some(
+        self, source: Queue, destination_arn: str | None, limit: int
+    ) -> tuple[int, str | None]:
+        """Move up to `limit` visible messages, to one queue or each to the one that gave it up.
+
+        Returns how many moved, and why the next did not, None where nothing is wrong. As in SQS a
+        moved message is a new one: it has another id, and its age starts anew.
+        """
+        now = self._clock.now()
+        of_list = ClaimGroups if source.is_fifo else ClaimTimers
+        claim = of_list(source.timer_list, now, now + MOVE_SECONDS_MAX, limit)
+        [result] = await self._store.commit([claim])
+        changes: list[Change] = []
+        moved, refusal = 0, None
+        for timer in cast("list[Timer]", result):
+            message = decode_message(timer.body)
+            arn = parse_arn(destination_arn or message.dead_letter_source_arn or "")
+            destination = self._find(arn.account, arn.resource) if arn is not None else None
+            if destination is None or destination.is_fifo != source.is_fifo:
+                refusal = "AWS.SimpleQueueService.NonExistentQueue"
+            if refusal is not None or destination is None:
+                changes.append(MoveTimer(source.timer_list, timer.key, now, timer.claim_count))
+                continue
+            fresh = msgspec.structs.replace(
+                message,
+                message_id=self._ids.uuid(),
+                sent_at=now,
+                dead_letter_source_arn=None,
+            )
+            changes.append(_removal(source, timer.key, timer.claim_count))
+            changes += await self._move(destination, timer.key, fresh)
+            moved += 1
+        if changes:
+            await self._store.commit(changes)
+        return moved, refusal
+
     # --- whole queues ----------------------------------------------------------------------
 
     async def purge(self, queue: Queue) -> None:
         """Remove every message of a queue, also those in flight."""
         await self._store.commit([DropTimers(queue.timer_list)])
+
+    async def sweep(self, queues: Sequence[Queue]) -> int:
+        """Remove messages of queues that nobody reads, past their retention; return how many.
+
+        A visible message is at least as old as the time since when it is visible. A receiver is
+        more exact: it looks at the message's own age.
+        """
+        removed = 0
+        for start in range(0, len(queues), SWEEP_QUEUE_COUNT):
+            some = list(queues[start : start + SWEEP_QUEUE_COUNT])
+            while some:
+                now = self._clock.now()
+                results = await self._store.commit(
+                    [
+                        ExpireTimers(
+                            queue.timer_list, now - queue.message_retention_period, SWEEP_LIMIT
+                        )
+                        for queue in some
+                    ]
+                )
+                counts = cast("list[int]", results)
+                removed += sum(counts)
+                found = zip(some, counts, strict=True)
+                some = [queue for queue, count in found if count == SWEEP_LIMIT]
+        return removed
 
     async def counts(self, queue: Queue) -> TimerCounts:
         """Return how many messages are visible, in flight and delayed."""
@@ -261,6 +441,11 @@ class QueueService:
     async def next_generation(self, account: str, name: str) -> int:
         """Return the generation that a new queue of this name has to have; the first is 1."""
         return await self._store.cursor(_generation_cursor(account, name)) + 1
+
+
+def _removal(queue: Queue, key: bytes, claim: int) -> Change:
+    of_list = AckInGroup if queue.is_fifo else AckTimer
+    return of_list(queue.timer_list, key, claim)
 
 
 def _generation_cursor(account: str, name: str) -> str:

@@ -10,6 +10,7 @@ Nothing here does I/O. `tests/conformance` runs one suite over all engines.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -162,9 +163,66 @@ class MoveTimer:
 
 @dataclass(frozen=True, slots=True)
 class DropTimers:
-    """Remove every timer of a list. The result is how many there were."""
+    """Remove every timer of a list, and its tokens. The result is how many timers there were."""
 
     timers: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutInGroup:
+    """Add a timer to a group of a list, whose timers come one after the other.
+
+    With a `token` that was put into the list and holds at `now`, nothing is added; otherwise it
+    holds until `token_until`, whatever becomes of the timer. The result is the note of whoever put
+    the token: `note`, where the timer was added. A key that the list already holds is left as it
+    is. A list has groups or none.
+    """
+
+    timers: str
+    group: str
+    key: bytes
+    due: float
+    body: bytes
+    note: bytes
+    token: bytes | None = None
+    now: float = 0.0
+    token_until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimGroups:
+    """Take up to `limit` timers due at `now` from a list with groups, as `ClaimTimers` does.
+
+    Of a group come its first timers in the order of putting, up to the first that is not due, and
+    none while one is claimed and not due again. The group whose first timer was due earliest comes
+    first, and each as a whole.
+    """
+
+    timers: str
+    now: float
+    until: float
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class AckInGroup:
+    """Remove a timer of a list with groups for good, as `AckTimer` does; its group goes on."""
+
+    timers: str
+    key: bytes
+    claim: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireTimers:
+    """Remove up to `limit` timers of a list that are due at `before` or earlier; groups go on.
+
+    The result is how many there were, so that a caller who gets `limit` asks again.
+    """
+
+    timers: str
+    before: float
+    limit: int
 
 
 Change = (
@@ -178,6 +236,10 @@ Change = (
     | AckTimer
     | MoveTimer
     | DropTimers
+    | PutInGroup
+    | ClaimGroups
+    | AckInGroup
+    | ExpireTimers
 )
 
 
@@ -226,11 +288,12 @@ def take_timers(timers: Iterable[Timer], limit: int) -> list[Timer]:
     return taken
 
 
-Result = Appended | int | bool | list[Timer] | None
+Result = Appended | int | bool | bytes | list[Timer] | None
 """What one change came to, in the words of its class."""
 
 AppendListener = Callable[[frozenset[str], frozenset[str]], None]
-"""Called on the event loop after a commit, with the buses and the timer lists that grew."""
+"""Called on the event loop after a commit, with the buses and the timer lists that grew, or whose
+timers may be due at another time."""
 
 
 class Store(Protocol):
@@ -284,8 +347,11 @@ class Store(Protocol):
     async def cursor(self, name: str) -> int:
         """Return a named position, 0 where it was never moved."""
 
-    async def next_due(self, timers: str) -> float | None:
-        """Return when the list's earliest timer is due, None where the list is empty."""
+    async def next_due(self, timers: str, after: float = -math.inf) -> float | None:
+        """Return when the list's earliest timer that is due later than `after` is due.
+
+        None where there is no such timer. A timer that waits for others of its group is not due.
+        """
 
     async def count_timers(self, timers: str, now: float) -> TimerCounts:
         """Return how many timers the list holds, by what they wait for."""

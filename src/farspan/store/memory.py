@@ -7,6 +7,7 @@ synchronous function, so that the simulator can drive it step by step.
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,19 +15,23 @@ from farspan.model.event import EventBatch
 from farspan.store.base import (
     READ_BYTES_MAX,
     TRIM_BATCH_COUNT,
+    AckInGroup,
     AckTimer,
     Append,
     Appended,
     AppendListener,
     Change,
+    ClaimGroups,
     ClaimTimers,
     Conflict,
     DeleteDocument,
     Document,
     DropTimers,
+    ExpireTimers,
     MoveCursor,
     MoveTimer,
     PutDocument,
+    PutInGroup,
     PutTimer,
     Result,
     StoreFailed,
@@ -48,15 +53,59 @@ class _Log:
 
 @dataclass
 class _TimerList:
-    """One list's timers by key, with the order in which they were put."""
+    """One list's timers by key, with the order in which they were put.
+
+    `groups` has a group's keys in that order, and `tokens` until when each is held, and its note.
+    """
 
     timers: dict[bytes, tuple[int, Timer]] = field(default_factory=dict)
     next_order: int = 1
+    groups: dict[str, list[bytes]] = field(default_factory=dict)
+    tokens: dict[bytes, tuple[float, bytes]] = field(default_factory=dict)
 
     def in_order(self) -> list[tuple[float, int, Timer]]:
         """Return the timers, the earliest due first, then the first put."""
         entries = [(timer.due, order, timer) for order, timer in self.timers.values()]
         return sorted(entries, key=lambda entry: entry[:2])
+
+    def parked(self) -> set[bytes]:
+        """Return the timers that wait for others of their group: they were never claimed."""
+        return {
+            key
+            for keys in self.groups.values()
+            for key in keys[1:]
+            if not self.timers[key][1].claim_count
+        }
+
+    def claim_groups(self, change: ClaimGroups) -> list[Timer]:
+        """See `base.ClaimGroups`."""
+        firsts = [
+            (self.timers[keys[0]][1].due, self.timers[keys[0]][0], keys)
+            for keys in self.groups.values()
+            if keys
+        ]
+        claimed: list[Timer] = []
+        for _due, _order, keys in sorted(firsts, key=lambda entry: entry[:2]):
+            timers = [self.timers[key][1] for key in keys]
+            if any(timer.claim_count and timer.due > change.now for timer in timers):
+                continue
+            for timer in timers:
+                if timer.due > change.now or len(claimed) == change.limit:
+                    break
+                claimed.append(self.claim(timer.key, change.now, change.until))
+        return claimed
+
+    def claim(self, key: bytes, now: float, until: float) -> Timer:
+        """Claim one timer, and return it as it then stands."""
+        order, timer = self.timers[key]
+        taken = replace(
+            timer,
+            due=until,
+            claim_count=timer.claim_count + 1,
+            first_claimed_at=timer.first_claimed_at or now,
+        )
+        self.timers[key] = (order, taken)
+        return taken
 
 
 class MemoryStore:
@@ -83,7 +132,8 @@ class MemoryStore:
         self._check_versions(changes)
         results = [self._apply_one(change) for change in changes]
         buses = frozenset(c.batch.event_bus for c in changes if isinstance(c, Append))
-        lists = frozenset(c.timers for c in changes if isinstance(c, PutTimer | MoveTimer))
+        growing = PutTimer | MoveTimer | PutInGroup | AckInGroup
+        lists = frozenset(c.timers for c in changes if isinstance(c, growing))
         if buses or lists:
             for listener in self._listeners:
                 listener(buses, lists)
@@ -102,7 +152,7 @@ class MemoryStore:
                     f"Document {change.key} has version {version}, not {change.expected_version}."
                 )
 
-    def _apply_one(self, change: Change) -> Result:  # noqa: C901, PLR0911 - one line per change
+    def _apply_one(self, change: Change) -> Result:  # noqa: C901, PLR0911, PLR0912 - one case each
         match change:
             case Append(batch):
                 return self._append(batch)
@@ -119,10 +169,16 @@ class MemoryStore:
                 return self._put_timer(change)
             case ClaimTimers():
                 return self._claim(change)
-            case AckTimer():
+            case AckTimer() | AckInGroup():
                 return self._ack(change)
             case MoveTimer():
                 return self._move(change)
+            case PutInGroup():
+                return self._put_in_group(change)
+            case ClaimGroups():
+                return self._timers.get(change.timers, _TimerList()).claim_groups(change)
+            case ExpireTimers():
+                return self._expire(change)
             case DropTimers(timers):
                 return len(self._timers.pop(timers, _TimerList()).timers)
 
@@ -172,24 +228,48 @@ class MemoryStore:
     def _claim(self, change: ClaimTimers) -> list[Timer]:
         timers = self._timers.get(change.timers, _TimerList())
         claimed: list[Timer] = []
-        for due, order, timer in timers.in_order():
+        for due, _order, timer in timers.in_order():
             if due > change.now or len(claimed) == change.limit:
                 break
-            taken = replace(
-                timer,
-                due=change.until,
-                claim_count=timer.claim_count + 1,
-                first_claimed_at=timer.first_claimed_at or change.now,
-            )
-            timers.timers[timer.key] = (order, taken)
-            claimed.append(taken)
+            claimed.append(timers.claim(timer.key, change.now, change.until))
         return claimed
 
-    def _ack(self, change: AckTimer) -> bool:
+    def _put_in_group(self, change: PutInGroup) -> bytes:
+        timers = self._timers.setdefault(change.timers, _TimerList())
+        if change.token is not None:
+            held_until, note = timers.tokens.get(change.token, (0.0, b""))
+            if held_until > change.now:
+                return note
+            timers.tokens[change.token] = (change.token_until, change.note)
+        if self._put_timer(PutTimer(change.timers, change.key, change.due, change.body)):
+            timers.groups.setdefault(change.group, []).append(change.key)
+        return change.note
+
+    def _expire(self, change: ExpireTimers) -> int:
+        removed = 0
+        while removed < change.limit:
+            timers = self._timers.get(change.timers, _TimerList())
+            parked = timers.parked()
+            due = [
+                timer.key
+                for due, _order, timer in timers.in_order()
+                if due <= change.before and timer.key not in parked
+            ][: change.limit - removed]
+            if not due:
+                break
+            for key in due:
+                self._ack(AckTimer(change.timers, key))
+            removed += len(due)
+        return removed
+
+    def _ack(self, change: AckTimer | AckInGroup) -> bool:
         timers = self._timers.get(change.timers, _TimerList())
         if not _claim_holds(timers, change.key, change.claim):
             return False
         del timers.timers[change.key]
+        for keys in timers.groups.values():
+            if change.key in keys:
+                keys.remove(change.key)
         return True
 
     def _move(self, change: MoveTimer) -> bool:
@@ -254,10 +334,12 @@ class MemoryStore:
         """Do what `cursor` does, at once."""
         return self._cursors.get(name, 0)
 
-    async def next_due(self, timers: str) -> float | None:
+    async def next_due(self, timers: str, after: float = -math.inf) -> float | None:
         """See `base.Store.next_due`."""
-        entries = self._timers.get(timers, _TimerList()).timers.values()
-        return min((timer.due for _, timer in entries), default=None)
+        found = self._timers.get(timers, _TimerList())
+        parked = found.parked()
+        dues = (timer.due for key, (_, timer) in found.timers.items() if key not in parked)
+        return min((due for due in dues if due > after), default=None)
 
     async def count_timers(self, timers: str, now: float) -> TimerCounts:
         """See `base.Store.count_timers`."""

@@ -8,8 +8,8 @@ reading on from a cursor is a range scan: 2^40 events for each of 2^23 buses.
 from __future__ import annotations
 
 APPLICATION_ID = 0x46525350  # "FRSP"
-FORMAT_VERSION = 2
-"""1 had no trace headers in a batch's body. Its files are read as they are, and then are of 2."""
+FORMAT_VERSION = 3
+"""1 had no trace headers in a batch's body, which is read as it is. 2 had no groups of timers."""
 
 BUS_SHIFT = 40
 POSITION_MASK = (1 << BUS_SHIFT) - 1
@@ -52,7 +52,7 @@ CREATE TABLE timer (
     timers           TEXT NOT NULL,       -- the list
     key              BLOB NOT NULL,
     due              REAL NOT NULL,       -- seconds since the epoch
-    claimed_due      REAL NOT NULL DEFAULT 0,  -- when it was due as it was last claimed
+    claimed_due      REAL NOT NULL DEFAULT 0,  -- when it was due as it was last claimed, or parked
     claim_count      INTEGER NOT NULL DEFAULT 0,
     first_claimed_at REAL NOT NULL DEFAULT 0,
     body             BLOB NOT NULL
@@ -60,6 +60,21 @@ CREATE TABLE timer (
 CREATE UNIQUE INDEX timer_key ON timer (timers, key);
 CREATE INDEX timer_due ON timer (timers, due, put_order);
 """
+
+GROUPS = """
+ALTER TABLE timer ADD COLUMN group_name TEXT;  -- NULL where the list has no groups
+CREATE INDEX timer_group ON timer (timers, group_name, put_order) WHERE group_name IS NOT NULL;
+CREATE INDEX timer_group_due ON timer (timers, group_name, due) WHERE group_name IS NOT NULL;
+CREATE TABLE token (
+    timers     TEXT NOT NULL,             -- the list
+    token      BLOB NOT NULL,
+    held_until REAL NOT NULL,             -- seconds since the epoch
+    note       BLOB NOT NULL,
+    PRIMARY KEY (timers, token)
+) WITHOUT ROWID;
+CREATE INDEX token_held ON token (timers, held_until);
+"""
+"""What format 3 added. See `groups` for how a group's timers wait for each other."""
 
 _BATCH = "key, call, accepted_at, origin, stream, sequence, body"
 
@@ -143,13 +158,60 @@ class Sql:
         "WHERE timers = ? AND key = ? AND (? IS NULL OR claim_count = ?)"
     )
     DROP_TIMERS = "DELETE FROM timer WHERE timers = ?"
-    NEXT_DUE = "SELECT due FROM timer WHERE timers = ? ORDER BY due LIMIT 1"
     READ_TIMERS = (
         "SELECT key, due, claim_count, first_claimed_at, body, put_order FROM timer "
         "WHERE timers = ? AND (due, put_order) > (?, ?) AND due < ? ORDER BY due, put_order"
     )
     MEASURE_TIMERS = "SELECT count(*), ifnull(sum(length(body)), 0) FROM timer WHERE timers = ?"
-    COUNT_TIMERS = (
-        "SELECT sum(due <= ?), sum(due > ? AND claim_count > 0), sum(due > ? AND claim_count = 0) "
-        "FROM timer WHERE timers = ?"
+    FORGET_ALL = "DELETE FROM token WHERE timers = ?"
+    NEXT_DUE = (
+        "SELECT due FROM timer WHERE timers = ? AND due > ? AND due < 9e999 ORDER BY due LIMIT 1"
+    )
+    # The total comes from an index, and what is not due is mostly little: no list is read whole.
+    COUNT_TIMERS = "SELECT count(*) FROM timer WHERE timers = ?"
+    COUNT_NOT_DUE = (
+        "SELECT sum(claim_count > 0), sum(claim_count = 0) FROM timer "
+        "WHERE timers = ?1 AND due > ?2 AND (due < 9e999 OR claimed_due > ?2)"
+    )
+    OLDEST_DUE = (
+        "SELECT put_order, group_name FROM timer WHERE timers = ? AND due <= ? "
+        "ORDER BY due, put_order LIMIT ?"
+    )
+    REMOVE_TIMER = "DELETE FROM timer WHERE put_order = ?"
+    HELD_NOTE = "SELECT note FROM token WHERE timers = ? AND token = ? AND held_until > ?"
+    HOLD = "INSERT OR REPLACE INTO token (timers, token, held_until, note) VALUES (?, ?, ?, ?)"
+    FORGET = (
+        "DELETE FROM token WHERE timers = ? AND token IN "
+        "(SELECT token FROM token WHERE timers = ? AND held_until <= ? LIMIT 2)"
+    )
+    PUT_IN_GROUP = (
+        "INSERT INTO timer (timers, group_name, key, due, claimed_due, body) "
+        "SELECT ?1, ?2, ?3, CASE WHEN EXISTS (SELECT 1 FROM timer WHERE timers = ?1 "
+        "AND group_name = ?2) THEN 9e999 ELSE ?4 END, ?4, ?5 "
+        "WHERE true ON CONFLICT (timers, key) DO NOTHING"
+    )
+    OPEN_GROUPS = (
+        "SELECT group_name FROM timer AS first WHERE timers = ?1 AND due <= ?2 "
+        "AND NOT EXISTS (SELECT 1 FROM timer WHERE timers = ?1 "
+        "AND group_name = first.group_name AND put_order < first.put_order) "
+        "AND NOT EXISTS (SELECT 1 FROM timer WHERE timers = ?1 "
+        "AND group_name = first.group_name AND due > ?2 AND due < 9e999 AND claim_count > 0) "
+        "ORDER BY due, put_order LIMIT ?3"
+    )
+    FIRST_OF_GROUP = (
+        "SELECT put_order, CASE due WHEN 9e999 THEN claimed_due ELSE due END FROM timer "
+        "WHERE timers = ? AND group_name = ? ORDER BY put_order LIMIT ?"
+    )
+    CLAIM_ONE = (
+        "UPDATE timer SET claimed_due = ?, due = ?, claim_count = claim_count + 1, "
+        "first_claimed_at = CASE first_claimed_at WHEN 0 THEN ? ELSE first_claimed_at END "
+        "WHERE put_order = ? RETURNING key, due, claim_count, first_claimed_at, body"
+    )
+    ACK_IN_GROUP = (
+        "DELETE FROM timer WHERE timers = ? AND key = ? AND (? IS NULL OR claim_count = ?) "
+        "RETURNING group_name"
+    )
+    OPEN_FIRST = (
+        "UPDATE timer SET due = claimed_due WHERE due = 9e999 AND put_order = (SELECT put_order "
+        "FROM timer WHERE timers = ? AND group_name = ? ORDER BY put_order LIMIT 1)"
     )

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import fcntl
 import itertools
+import math
 import os
 import queue
 import threading
@@ -27,19 +28,23 @@ from farspan.model.event import EventBatch
 from farspan.store import reading
 from farspan.store.base import (
     TRIM_BATCH_COUNT,
+    AckInGroup,
     AckTimer,
     Append,
     Appended,
     AppendListener,
     Change,
+    ClaimGroups,
     ClaimTimers,
     Conflict,
     DeleteDocument,
     Document,
     DropTimers,
+    ExpireTimers,
     MoveCursor,
     MoveTimer,
     PutDocument,
+    PutInGroup,
     PutTimer,
     Result,
     StoreError,
@@ -50,10 +55,12 @@ from farspan.store.base import (
     Trim,
     take_timers,
 )
+from farspan.store.groups import Groups
 from farspan.store.schema import (
     APPLICATION_ID,
     BUS_SHIFT,
     FORMAT_VERSION,
+    GROUPS,
     POSITION_MASK,
     SCHEMA,
     Sql,
@@ -164,7 +171,7 @@ class SqliteStore:
                 for change in commit.changes:
                     if isinstance(change, Append):
                         buses.add(change.batch.event_bus)
-                    elif isinstance(change, PutTimer | MoveTimer):
+                    elif isinstance(change, PutTimer | MoveTimer | PutInGroup | AckInGroup):
                         lists.add(change.timers)
         if buses or lists:
             for listener in self._listeners:
@@ -259,18 +266,21 @@ class SqliteStore:
         """See `base.Store.cursor`."""
         return await self._read(lambda connection: connection.execute(Sql.CURSOR, (name,)).get or 0)
 
-    async def next_due(self, timers: str) -> float | None:
+    async def next_due(self, timers: str, after: float = -math.inf) -> float | None:
         """See `base.Store.next_due`."""
         return await self._read(
-            lambda connection: cast("float | None", connection.execute(Sql.NEXT_DUE, (timers,)).get)
+            lambda c: cast("float | None", c.execute(Sql.NEXT_DUE, (timers, after)).get)
         )
 
     async def count_timers(self, timers: str, now: float) -> TimerCounts:
         """See `base.Store.count_timers`."""
 
         def read(connection: apsw.Connection) -> TimerCounts:
-            row = connection.execute(Sql.COUNT_TIMERS, (now, now, now, timers)).get
-            return TimerCounts(*(count or 0 for count in row))
+            with connection:  # both statements see one moment
+                total = connection.execute(Sql.COUNT_TIMERS, (timers,)).get
+                row = connection.execute(Sql.COUNT_NOT_DUE, (timers, now)).get
+            claimed, waiting = (count or 0 for count in row)
+            return TimerCounts(total - claimed - waiting, claimed, waiting)
 
         return await self._read(read)
 
@@ -338,6 +348,7 @@ class _Writer:
         self._buses: dict[str, int] = {}
         self._log_ends: dict[int, int] = {}
         self._stream_ends: dict[tuple[str, str], int] = {}
+        groups = Groups(connection)
         self._apply_by_class: dict[type, Callable[..., Result]] = {
             Append: self._append,
             Trim: self._trim,
@@ -349,6 +360,10 @@ class _Writer:
             AckTimer: self._ack,
             MoveTimer: self._move_timer,
             DropTimers: self._drop_timers,
+            PutInGroup: groups.put,
+            ClaimGroups: groups.claim,
+            AckInGroup: groups.ack,
+            ExpireTimers: groups.expire,
         }
 
     def write(self, group: list[_Commit]) -> StoreFailed | None:
@@ -526,6 +541,7 @@ class _Writer:
         return self._connection.changes() > 0
 
     def _drop_timers(self, change: DropTimers) -> int:
+        self._connection.execute(Sql.FORGET_ALL, (change.timers,))
         self._connection.execute(Sql.DROP_TIMERS, (change.timers,))
         return self._connection.changes()
 
@@ -599,6 +615,8 @@ def _connect(path: Path) -> apsw.Connection:
         if not version:
             connection.execute(SCHEMA)
             connection.pragma("application_id", APPLICATION_ID)
+        if version < FORMAT_VERSION:
+            connection.execute(GROUPS)
         if version != FORMAT_VERSION:
             connection.pragma("user_version", FORMAT_VERSION)
     return connection

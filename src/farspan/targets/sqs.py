@@ -1,24 +1,30 @@
 """SQS queues of this Region as targets, and as the place for dead letters.
 
 A message's key derives from its delivery, so that a delivery that is repeated after a crash puts
-one message. It must never know how queues work: it sees them through `QueueWriter` alone.
+one message. Into a FIFO queue goes the target's message group and no deduplication id: that is the
+queue's affair, by content. It must never know how queues work: it sees them through `QueueWriter`
+alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from farspan.clock import format_uuid4
+from farspan.errors import AwsError, InvalidParameterValueException
 from farspan.model.arn import parse_arn
 from farspan.model.delivery import DELIVERED, Delivery, Outcome, Verdict
+from farspan.model.fifo import with_fifo_members
 from farspan.model.queue import Message, MessageAttribute, Queue
 from farspan.store.base import StoreError
 from farspan.targets.base import (
     INTERNAL_ERROR,
     INVALID_INPUT,
     INVALID_PARAMETER,
+    NO_PERMISSIONS,
     NO_RESOURCE,
     DeadLetter,
 )
@@ -32,6 +38,14 @@ TRACE_ATTRIBUTE: Final = "AWSTraceHeader"
 
 QueueLookup = Callable[[str, str], Queue | None]
 """Returns this Region's queue of an account and a name, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueAccess:
+    """Which queues there are, and whether one takes what a rule, by its ARN, sends to it."""
+
+    find: QueueLookup
+    takes: Callable[[Queue, str], bool]
 
 
 class QueueWriter(Protocol):
@@ -48,18 +62,21 @@ class _Letter(NamedTuple):
     """A message on its way: the queue it is for, its key, its payload and its attributes."""
 
     queue_arn: str
+    rule_arn: str
     key: bytes
     payload: bytes
     trace_header: str | None
     attributes: dict[str, MessageAttribute]
+    group_id: str | None = None
 
 
 class _Mailing:
     """Puts letters into queues, one commit for each queue, and words what came of it."""
 
-    def __init__(self, queues: QueueWriter, find: QueueLookup, now: Callable[[], float]) -> None:
+    def __init__(self, queues: QueueWriter, access: QueueAccess, now: Callable[[], float]) -> None:
         self._queues = queues
-        self._find = find
+        self._find = access.find
+        self._takes = access.takes
         self._now = now
 
     async def mail(self, letters: Sequence[_Letter]) -> list[Outcome]:
@@ -74,7 +91,7 @@ class _Mailing:
             messages: list[tuple[bytes, Message]] = []
             sent: list[int] = []
             for place in places:
-                checked = _checked(letters[place], queue, now)
+                checked = self._checked(letters[place], queue, now)
                 if isinstance(checked, Outcome):
                     outcomes[place] = checked
                 else:
@@ -92,6 +109,31 @@ class _Mailing:
         # The lookup knows this Region only: another Region's queue of the same name is not it.
         return queue if queue is not None and queue.arn == queue_arn else None
 
+    def _checked(self, letter: _Letter, queue: Queue | None, now: float) -> Message | Outcome:
+        """Return the letter as a message, or why its queue will never take it."""
+        if queue is None:
+            return _permanent(
+                NO_RESOURCE,
+                "The specified queue does not exist or you do not have access to it. "
+                "(Service: AmazonSQS; Status Code: 400; "
+                "Error Code: AWS.SimpleQueueService.NonExistentQueue; "
+                f"Request ID: {_uuid_of(letter.key)}; Proxy: null)",
+            )
+        if not self._takes(queue, letter.rule_arn):
+            return _permanent(
+                NO_PERMISSIONS,
+                f"User: {SENDER_ID} is not authorized to perform: sqs:sendmessage on resource: "
+                f"{queue.arn} because no resource-based policy allows the sqs:sendmessage action "
+                "(Service: AmazonSQS; Status Code: 403; Error Code: AccessDenied; "
+                f"Request ID: {_uuid_of(letter.key)}; Proxy: null)",
+            )
+        try:
+            return _message(letter, queue, now)
+        except UnicodeDecodeError:
+            return INVALID_INPUT
+        except AwsError as error:
+            return _permanent(INVALID_PARAMETER, error.message)
+
     async def _put(self, queue: Queue, messages: Sequence[tuple[bytes, Message]]) -> Outcome:
         try:
             await self._queues.put(queue, messages)
@@ -107,8 +149,8 @@ class QueueTarget:
 
     batch_count_max: int = BATCH_COUNT_MAX
 
-    def __init__(self, queues: QueueWriter, find: QueueLookup, now: Callable[[], float]) -> None:
-        self._mailing = _Mailing(queues, find, now)
+    def __init__(self, queues: QueueWriter, access: QueueAccess, now: Callable[[], float]) -> None:
+        self._mailing = _Mailing(queues, access, now)
 
     async def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
         """See `base.TargetSender.send`."""
@@ -116,10 +158,12 @@ class QueueTarget:
             [
                 _Letter(
                     delivery.target_arn,
+                    delivery.rule_arn,
                     _key_of(delivery.delivery_id),
                     delivery.payload,
                     delivery.trace_header,
                     {},
+                    (delivery.parameters.get("SqsParameters") or {}).get("MessageGroupId"),
                 )
                 for delivery in deliveries
             ]
@@ -129,8 +173,8 @@ class QueueTarget:
 class DeadLetterTarget:
     """See `base.DeadLetterSender`. The body is the payload that was attempted (AWS: captured)."""
 
-    def __init__(self, queues: QueueWriter, find: QueueLookup, now: Callable[[], float]) -> None:
-        self._mailing = _Mailing(queues, find, now)
+    def __init__(self, queues: QueueWriter, access: QueueAccess, now: Callable[[], float]) -> None:
+        self._mailing = _Mailing(queues, access, now)
 
     async def send(self, dead_letters: Sequence[DeadLetter]) -> list[Outcome]:
         """See `base.DeadLetterSender.send`. A delivery without a dead-letter queue has none."""
@@ -138,6 +182,7 @@ class DeadLetterTarget:
             [
                 _Letter(
                     letter.delivery.dead_letter_arn or "",
+                    letter.delivery.rule_arn,
                     # Another key than the delivery's: its target may be the same queue.
                     _key_of(f"dead-letter:{letter.delivery.delivery_id}"),
                     letter.delivery.payload,
@@ -167,29 +212,16 @@ def dead_letter_attributes(letter: DeadLetter) -> dict[str, MessageAttribute]:
     }
 
 
-def _checked(letter: _Letter, queue: Queue | None, now: float) -> Message | Outcome:
-    """Return the letter as a message, or why its queue will never take it."""
-    if queue is None:
-        return _permanent(
-            NO_RESOURCE,
-            "The specified queue does not exist or you do not have access to it. "
-            "(Service: AmazonSQS; Status Code: 400; "
-            "Error Code: AWS.SimpleQueueService.NonExistentQueue; "
-            f"Request ID: {_uuid_of(letter.key)}; Proxy: null)",
-        )
-    try:
-        body = letter.payload.decode()
-    except UnicodeDecodeError:
-        return INVALID_INPUT
+def _message(letter: _Letter, queue: Queue, now: float) -> Message:
+    """Return the letter as a message. Raises UnicodeDecodeError, and AwsError as SQS would."""
     if len(letter.payload) > queue.maximum_message_size:
-        return _permanent(
-            INVALID_PARAMETER,
+        raise InvalidParameterValueException(
             "One or more parameters are invalid. Reason: Message must be shorter than "
-            f"{queue.maximum_message_size} bytes.",
+            f"{queue.maximum_message_size} bytes."
         )
-    return Message(
+    message = Message(
         message_id=_uuid_of(letter.key),
-        body=body,
+        body=letter.payload.decode(),
         sender_id=SENDER_ID,
         sent_at=now,
         attributes=letter.attributes,
@@ -197,6 +229,9 @@ def _checked(letter: _Letter, queue: Queue | None, now: float) -> Message | Outc
             {} if letter.trace_header is None else {TRACE_ATTRIBUTE: letter.trace_header}
         ),
     )
+    if queue.is_fifo:
+        return with_fifo_members(queue, message, letter.group_id, None)
+    return message
 
 
 def _permanent(code: str, message: str) -> Outcome:

@@ -20,7 +20,7 @@ from farspan.store.memory import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-importlib.import_module("farspan.control.queues")  # registers the operations
+importlib.import_module("farspan.control.registry")  # registers the operations
 
 ACCOUNT = "000000000000"
 URL = f"http://localhost:4566/{ACCOUNT}/orders"
@@ -134,7 +134,7 @@ async def test_a_name_with_other_attributes_is_taken(orders: Api) -> None:
         ("a/b", "InvalidParameterValue"),
         ("a.b", "InvalidParameterValue"),
         ("ö", "InvalidParameterValue"),
-        ("orders.fifo", "UnsupportedOperation"),
+        ("orders.fifo", "InvalidParameterValue"),
     ],
 )
 async def test_an_invalid_queue_name_is_refused(api: Api, name: str, code: str) -> None:
@@ -142,12 +142,32 @@ async def test_an_invalid_queue_name_is_refused(api: Api, name: str, code: str) 
     assert code == (await api.refusal("CreateQueue", QueueName=name)).code
 
 
-async def test_tags_are_refused(api: Api) -> None:
-    """Tags are refused by name rather than forgotten."""
-    refusal = await api.refusal("CreateQueue", QueueName="orders", tags={"a": "b"})
+async def test_tags_are_kept_changed_and_removed(api: Api) -> None:
+    """CreateQueue and TagQueue add tags, UntagQueue removes them."""
+    await api("CreateQueue", QueueName="orders", tags={"a": "1", "b": "2"})
+    await api("TagQueue", QueueUrl=URL, Tags={"b": "3", "c": ""})
+    await api("UntagQueue", QueueUrl=URL, TagKeys=["a", "z"])
 
-    assert refusal.code == "UnsupportedOperation"
-    assert "tags" in refusal.message
+    assert await api("ListQueueTags", QueueUrl=URL) == {"Tags": {"b": "3", "c": ""}}
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"": "v"},
+        {"k" * 129: "v"},
+        {"k": "v" * 257},
+        {"aws:k": "v"},
+        {f"k{n}": "" for n in range(51)},
+    ],
+    ids=["no-key", "long-key", "long-value", "reserved", "too-many"],
+)
+async def test_tags_that_cannot_be_are_refused(orders: Api, tags: dict[str, str]) -> None:
+    """Nothing of them is kept."""
+    refusal = await orders.refusal("TagQueue", QueueUrl=URL, Tags=tags)
+
+    assert refusal.code == "InvalidParameterValue"
+    assert await orders("ListQueueTags", QueueUrl=URL) == {}
 
 
 NUMBER_LIMITS = {
@@ -184,16 +204,15 @@ async def test_an_attribute_takes_its_limits(orders: Api, name: str, value: str)
         ("DelaySeconds", "9" * 5_000, "InvalidAttributeValue"),
         ("Policy", "not JSON", "InvalidAttributeValue"),
         ("Policy", "[]", "InvalidAttributeValue"),
-        ("RedrivePolicy", '{"maxReceiveCount":3}', "InvalidAttributeValue"),
-        ("RedriveAllowPolicy", "{}", "InvalidAttributeValue"),
+        ("Policy", '{"Version":"2012-10-17","Statement":[]}', "InvalidAttributeValue"),
+        ("RedrivePolicy", '{"maxReceiveCount":3}', "InvalidParameterValue"),
+        ("RedriveAllowPolicy", "{}", "InvalidParameterValue"),
         ("KmsMasterKeyId", "alias/aws/sqs", "InvalidAttributeValue"),
         ("KmsDataKeyReusePeriodSeconds", "300", "InvalidAttributeValue"),
         ("SqsManagedSseEnabled", "true", "InvalidAttributeValue"),
-        ("FifoQueue", "true", "InvalidAttributeValue"),
-        ("FifoQueue", "false", "InvalidAttributeValue"),
-        ("ContentBasedDeduplication", "true", "InvalidAttributeValue"),
-        ("DeduplicationScope", "queue", "InvalidAttributeValue"),
-        ("FifoThroughputLimit", "perQueue", "InvalidAttributeValue"),
+        ("ContentBasedDeduplication", "true", "InvalidAttributeName"),
+        ("DeduplicationScope", "queue", "InvalidAttributeName"),
+        ("FifoThroughputLimit", "perQueue", "InvalidAttributeName"),
         ("QueueArn", "x", "InvalidAttributeName"),
         ("Color", "blue", "InvalidAttributeName"),
         ("All", "x", "InvalidAttributeName"),
@@ -220,7 +239,8 @@ async def test_attributes_that_hold_anyway_are_taken(api: Api) -> None:
 
 async def test_a_policy_is_kept_and_taken_away(orders: Api) -> None:
     """A policy is returned as it was given; an empty one removes it."""
-    policy = json.dumps({"Version": "2012-10-17", "Statement": []}, indent=2)
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2)
     await orders("SetQueueAttributes", QueueUrl=URL, Attributes={"Policy": policy})
     kept = await orders("GetQueueAttributes", QueueUrl=URL, AttributeNames=["Policy"])
     await orders("SetQueueAttributes", QueueUrl=URL, Attributes={"Policy": ""})
@@ -726,4 +746,12 @@ def test_only_changes_of_queues_run_one_at_a_time() -> None:
         if service == "sqs" and o.changes_resources
     }
 
-    assert changing == {"CreateQueue", "SetQueueAttributes", "DeleteQueue"}
+    assert changing == {
+        "AddPermission",
+        "CreateQueue",
+        "DeleteQueue",
+        "RemovePermission",
+        "SetQueueAttributes",
+        "TagQueue",
+        "UntagQueue",
+    }

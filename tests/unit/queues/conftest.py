@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,10 +77,10 @@ class CountingStore(MemoryStore):
         self.commit_count += 1
         return await super().commit(changes)
 
-    async def next_due(self, timers: str) -> float | None:
+    async def next_due(self, timers: str, after: float = -math.inf) -> float | None:
         """Count, then look."""
         self.look_count += 1
-        return await super().next_due(timers)
+        return await super().next_due(timers, after)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from farspan.model.queue import Message, Queue
 from farspan.queues.message import ReceiptHandle, read_receipt_handle
-from farspan.queues.service import Outgoing, QueueService, Received
+from farspan.queues.service import SWEEP_LIMIT, Outgoing, QueueService, Received
 from farspan.store.base import TimerCounts
 
 if TYPE_CHECKING:
@@ -290,3 +290,22 @@ async def test_a_queue_made_anew_has_a_generation_of_its_own(
 
     assert (first, second) == (1, 2)
     assert await service.receive(anew, 1, 30, 0) == []
+
+
+async def test_messages_that_nobody_reads_expire(
+    service: QueueService, queue: Queue, message: Words, clock: FakeClock
+) -> None:
+    """A sweep removes what is past the queue's retention, however much it is, and nothing else."""
+    short = msgspec.structs.replace(queue, message_retention_period=60)
+    other = msgspec.structs.replace(queue, name="other")
+    old = [Outgoing(message=message(str(n))) for n in range(SWEEP_LIMIT + 5)]
+    await service.send(short, old)
+    await service.send(other, old[:1])
+    await clock.advance(30)
+    await service.send(short, [Outgoing(message=message("new"))])
+    await clock.advance(31)
+
+    assert await service.sweep([short, other]) == SWEEP_LIMIT + 5
+    assert await service.sweep([short, other]) == 0
+    assert bodies(await service.receive(short, 10, 30, 0)) == ["new"]
+    assert len(await service.receive(other, 10, 30, 0)) == 1

@@ -11,7 +11,7 @@ from farspan.model.delivery import DELIVERED, Delivery, Verdict
 from farspan.model.queue import Message, MessageAttribute, Queue
 from farspan.store.base import StoreError
 from farspan.targets.base import DeadLetter
-from farspan.targets.sqs import DeadLetterTarget, QueueTarget
+from farspan.targets.sqs import DeadLetterTarget, QueueAccess, QueueTarget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 ACCOUNT = "000000000000"
 ORDERS = Queue(region="us-east-1", account=ACCOUNT, name="orders", maximum_message_size=1_024)
 OTHERS = Queue(region="us-east-1", account=ACCOUNT, name="others")
-QUEUES = {(queue.account, queue.name): queue for queue in (ORDERS, OTHERS)}
+CLOSED = Queue(region="us-east-1", account=ACCOUNT, name="closed")
+SERIAL = Queue(
+    region="us-east-1", account=ACCOUNT, name="serial.fifo", content_based_deduplication=True
+)
+EXPLICIT = Queue(region="us-east-1", account=ACCOUNT, name="explicit.fifo")
+QUEUES = {
+    (queue.account, queue.name): queue for queue in (ORDERS, OTHERS, CLOSED, SERIAL, EXPLICIT)
+}
+ACCESS = QueueAccess(
+    lambda account, name: QUEUES.get((account, name)), lambda queue, _rule_arn: queue is not CLOSED
+)
 RULE_ARN = f"arn:aws:events:us-east-1:{ACCOUNT}:rule/r"
 
 
@@ -53,13 +63,13 @@ def queues() -> RecordingQueues:
 @pytest.fixture
 def target(queues: RecordingQueues) -> QueueTarget:
     """Return the target over the recording queues."""
-    return QueueTarget(queues, lambda account, name: QUEUES.get((account, name)), lambda: 5.0)
+    return QueueTarget(queues, ACCESS, lambda: 5.0)
 
 
 @pytest.fixture
 def dead_letters(queues: RecordingQueues) -> DeadLetterTarget:
     """Return the dead-letter sender over the recording queues."""
-    return DeadLetterTarget(queues, lambda account, name: QUEUES.get((account, name)), lambda: 5.0)
+    return DeadLetterTarget(queues, ACCESS, lambda: 5.0)
 
 
 def delivery(
@@ -67,6 +77,7 @@ def delivery(
     payload: bytes = b'{"a":1}',
     target_arn: str = ORDERS.arn,
     dead_letter_arn: str | None = None,
+    group: str | None = None,
 ) -> Delivery:
     """Return a delivery to a queue."""
     return Delivery(
@@ -78,6 +89,7 @@ def delivery(
         payload=payload,
         planned_at=1.0,
         dead_letter_arn=dead_letter_arn,
+        parameters={} if group is None else {"SqsParameters": {"MessageGroupId": group}},
     )
 
 
@@ -254,3 +266,47 @@ async def test_a_dead_letter_without_a_queue_is_permanent(
     [outcome] = await dead_letters.send([dead_letter(arn)])
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.PERMANENT, "NO_RESOURCE")
+
+
+async def test_a_queue_that_lets_nobody_in(target: QueueTarget, queues: RecordingQueues) -> None:
+    """It is a final failure in the words of EventBridge, and nothing is put."""
+    [outcome] = await target.send([delivery(target_arn=CLOSED.arn)])
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.PERMANENT, "NO_PERMISSIONS")
+    assert "sqs:sendmessage on resource: arn:aws:sqs:us-east-1:" in (outcome.error_message or "")
+    assert queues.messages == {}
+
+
+async def test_a_fifo_queue_gets_the_targets_group(
+    target: QueueTarget, queues: RecordingQueues
+) -> None:
+    """A message has the target's group, and its duplicates are told by the body alone."""
+    outcomes = await target.send(
+        [delivery(f"d{n}", target_arn=SERIAL.arn, group="g") for n in range(2)]
+    )
+    first, second = queues.messages.values()
+
+    assert outcomes == [DELIVERED, DELIVERED]
+    assert (first.group_id, second.group_id) == ("g", "g")
+    assert first.deduplication_id == second.deduplication_id
+    assert first.message_id != second.message_id
+
+
+@pytest.mark.parametrize(
+    ("arn", "group", "words"),
+    [
+        (EXPLICIT.arn, "g", "ContentBasedDeduplication"),
+        (SERIAL.arn, "", "MessageGroupId"),
+        (SERIAL.arn, "two words", "MessageGroupId"),
+        (SERIAL.arn, None, "MessageGroupId"),
+    ],
+)
+async def test_what_a_fifo_queue_does_not_take(
+    target: QueueTarget, queues: RecordingQueues, arn: str, group: str | None, words: str
+) -> None:
+    """Without deduplication by content, or without a group, it will never take it."""
+    [outcome] = await target.send([delivery(target_arn=arn, group=group)])
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.PERMANENT, "INVALID_PARAMETER")
+    assert words in (outcome.error_message or "")
+    assert queues.messages == {}
