@@ -65,7 +65,7 @@ from farspan.store.schema import (
     SCHEMA,
     Sql,
 )
-from farspan.store.timer_rows import only_puts, put_rows
+from farspan.store.timer_rows import only_puts, put_together
 
 T = TypeVar("T")
 
@@ -115,9 +115,8 @@ class SqliteStore:
         if self._closed:
             raise StoreFailed("The store is closed.")
         future: asyncio.Future[list[Result]] = self._loop.create_future()
-        # What everyone commits in one turn of the loop goes to the writer at once: handed over one
-        # by one, the first would have a transaction and a sync of its own (measured: half the cost
-        # of a busy queue's messages).
+        # What is committed in one turn of the loop goes to the writer at once: handed over one by
+        # one, the first would have a transaction and a sync of its own.
         if not self._pending:
             self._loop.call_soon(self._hand_over)
         self._pending.append(_Commit(changes, future))
@@ -409,18 +408,14 @@ class _Writer:
 
     def _apply_group(self, group: list[_Commit]) -> None:
         for joined, commits in itertools.groupby(group, lambda c: only_puts(c.changes)):
-            if joined:
-                self._put_together(list(commits))
+            if joined:  # as the lanes of many targets do at once
+                together = list(commits)
+                results = put_together(self._connection, [c.changes for c in together])
+                for commit, result in zip(together, results, strict=True):
+                    commit.results = result
             else:
                 for commit in commits:
                     self._apply(commit)
-
-    def _put_together(self, commits: list[_Commit]) -> None:
-        """Apply commits that only put timers, as the lanes of many targets do at once."""
-        puts = [cast("PutTimer", change) for commit in commits for change in commit.changes]
-        results = iter(put_rows(self._connection, puts))
-        for commit in commits:
-            commit.results = list(itertools.islice(results, len(commit.changes)))
 
     def _apply(self, commit: _Commit) -> None:
         for change in commit.changes:

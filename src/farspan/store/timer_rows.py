@@ -6,11 +6,12 @@ the result that a statement of its own would have given.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from farspan.store.base import Change, PutTimer
+from farspan.store.base import Change, PutTimer, Result
 from farspan.store.schema import Sql
 
 if TYPE_CHECKING:
@@ -24,6 +25,15 @@ stays prepared."""
 def only_puts(changes: Sequence[Change]) -> bool:
     """Tell whether the changes are timers to put and nothing else, which `put_rows` may join."""
     return all(isinstance(change, PutTimer) for change in changes)
+
+
+def put_together(
+    connection: apsw.Connection, commits: Sequence[Sequence[Change]]
+) -> list[list[Result]]:
+    """Put the timers of commits that only put timers; return the results of each commit."""
+    puts = [change for changes in commits for change in changes if isinstance(change, PutTimer)]
+    results: Iterator[Result] = iter(put_rows(connection, puts))
+    return [list(islice(results, len(changes))) for changes in commits]
 
 
 def put_rows(connection: apsw.Connection, puts: Sequence[PutTimer]) -> list[bool]:
