@@ -6,6 +6,7 @@ name, unless the value given is the one that holds anyway.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -61,6 +62,7 @@ _OF_FIFO: Final = frozenset({FIFO_QUEUE, CONTENT_BASED_DEDUPLICATION, *_CHOICES}
 TAGS_MAX: Final = 50
 TAG_KEY_CHARACTERS_MAX: Final = 128
 TAG_VALUE_CHARACTERS_MAX: Final = 256
+_TAG_TEXT: Final = re.compile(r"[\w\s.:/=+\-@]*")
 
 _COUNTED: Final = (
     "ApproximateNumberOfMessages",
@@ -135,6 +137,10 @@ def with_tags(former: Mapping[str, str], given: Mapping[str, str]) -> dict[str, 
             raise InvalidParameterValueException(
                 f"Tag keys must be between 1 and {TAG_KEY_CHARACTERS_MAX} characters in length, "
                 f"and tag values up to {TAG_VALUE_CHARACTERS_MAX}."
+            )
+        if not (_TAG_TEXT.fullmatch(key) and _TAG_TEXT.fullmatch(value)):
+            raise InvalidParameterValueException(
+                "Tag keys and values can only contain letters, digits, white space, and _.:/=+-@."
             )
         if key.lower().startswith("aws:"):
             raise InvalidParameterValueException("Tag keys that begin with aws: are AWS's own.")

@@ -158,9 +158,11 @@ async def test_tags_are_kept_changed_and_removed(api: Api) -> None:
         {"k" * 129: "v"},
         {"k": "v" * 257},
         {"aws:k": "v"},
+        {"k?": "v"},
+        {"k": "\ud800"},
         {f"k{n}": "" for n in range(51)},
     ],
-    ids=["no-key", "long-key", "long-value", "reserved", "too-many"],
+    ids=["no-key", "long-key", "long-value", "reserved", "character", "surrogate", "too-many"],
 )
 async def test_tags_that_cannot_be_are_refused(orders: Api, tags: dict[str, str]) -> None:
     """Nothing of them is kept."""
@@ -748,10 +750,12 @@ def test_only_changes_of_queues_run_one_at_a_time() -> None:
 
     assert changing == {
         "AddPermission",
+        "CancelMessageMoveTask",
         "CreateQueue",
         "DeleteQueue",
         "RemovePermission",
         "SetQueueAttributes",
+        "StartMessageMoveTask",
         "TagQueue",
         "UntagQueue",
     }

@@ -287,13 +287,15 @@ STEPS = st.tuples(
 )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
-@given(st.lists(STEPS, max_size=40))
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.lists(STEPS, min_size=5, max_size=40))
 def test_a_group_keeps_its_order_whatever_happens(steps: list[tuple[str, int]]) -> None:
     """Of each group only the first messages left are received, and only while none is in flight."""
 
     async def live() -> None:
         world = _World()
+        for group in "ghghgh":
+            await world.send(group)
         for action, number in steps:
             await world.step(action, number)
 
