@@ -49,7 +49,7 @@ from farspan.schedules.service import ScheduleService
 from farspan.sealing import Sealer, open_sealer
 from farspan.senders import Senders
 from farspan.sessions import SessionTokens
-from farspan.store.base import Store
+from farspan.store.base import STORE_FILE_NAME, Store
 from farspan.store.sqlite import open_store
 from farspan.targets.oauth import TokenRefused
 from farspan.wire.access import Access
@@ -70,7 +70,6 @@ ARCHIVE_PASS_SECONDS = 600.0
 """Archives are kept for days."""
 
 GRACE_SECONDS = 2
-STORE_FILE_NAME = "store.sqlite3"
 
 log = logging.getLogger("farspan.app")
 
@@ -210,6 +209,7 @@ class Node:
         replication = ReplicationService(
             region=name,
             log_id=resources.log_id,
+            parent_log_id=resources.parent_log_id,
             store=store,
             clock=self._clock,
             endpoints=self.catalog.endpoints,

@@ -58,6 +58,21 @@ class Appended:
     repeated: bool
 
 
+STORE_FILE_NAME = "store.sqlite3"
+"""An embedded engine's file in its node's directory."""
+
+COPY_DOCUMENT = "copy"
+"""A document that a backup has and a running store has not: who opens it has another log now.
+
+What the original went on to accept has the same positions and sequences as what the copy will.
+"""
+
+
+def copied_cursor(stream: str, origin: str) -> str:
+    """Return the name of the cursor that says where a stream ended when the copy was made."""
+    return f"copied/{stream}/{origin}"
+
+
 READ_BYTES_MAX = 4 * 1024 * 1024
 """Events that one read returns, in bytes: what a reader works on in one go, or a reply carries."""
 

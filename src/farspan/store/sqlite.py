@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import itertools
 import math
 import os
@@ -56,15 +55,8 @@ from farspan.store.base import (
     take_timers,
 )
 from farspan.store.groups import Groups
-from farspan.store.schema import (
-    APPLICATION_ID,
-    BUS_SHIFT,
-    FORMAT_VERSION,
-    GROUPS,
-    POSITION_MASK,
-    SCHEMA,
-    Sql,
-)
+from farspan.store.opening import connect, lock
+from farspan.store.schema import BUS_SHIFT, POSITION_MASK, Sql
 from farspan.store.timer_rows import only_puts, put_rows
 
 T = TypeVar("T")
@@ -98,7 +90,7 @@ class SqliteStore:
         self._listeners: list[AppendListener] = []
         self._failure: StoreFailed | None = None
         self._closed = False
-        self._connection = _connect(path)
+        self._connection = connect(path)
         self._writer = _Writer(self._connection)
         self._thread = threading.Thread(target=self._write, name="farspan-writer", daemon=True)
         self._local = threading.local()
@@ -552,16 +544,8 @@ def open_store(path: Path, loop: asyncio.AbstractEventLoop) -> SqliteStore:
     Raises StoreUnusable, with a sentence that says what to do, where the folder cannot be written,
     another process has the store open, the file is no store, or a newer Farspan wrote it.
     """
+    lock_file = lock(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock_file = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise StoreUnusable(
-            f"The data directory {path.parent} cannot be written: {error.strerror}. "
-            "Choose another with --data, or change its permissions."
-        ) from error
-    try:
-        _lock(lock_file, path)
         return SqliteStore(path, lock_file, loop)
     except apsw.Error as error:
         os.close(lock_file)
@@ -571,52 +555,3 @@ def open_store(path: Path, loop: asyncio.AbstractEventLoop) -> SqliteStore:
     except StoreUnusable:
         os.close(lock_file)
         raise
-
-
-def _lock(lock_file: int, path: Path) -> None:
-    """Keep every other process away: two writers would each trust their own idea of its end."""
-    try:
-        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        owner = os.pread(lock_file, 20, 0).decode(errors="replace").strip() or "unknown"
-        raise StoreUnusable(
-            f"The store {path} is in use by process {owner}. "
-            "Stop that one first, or choose another --data."
-        ) from error
-    with contextlib.suppress(OSError):  # a full disk: the lock holds without the name in it
-        os.ftruncate(lock_file, 0)
-        os.pwrite(lock_file, str(os.getpid()).encode(), 0)
-
-
-def _connect(path: Path) -> apsw.Connection:
-    """Open the writing connection and bring an empty or older file to the present format."""
-    connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(5_000)
-    version = connection.pragma("user_version")
-    application_id = connection.pragma("application_id")
-    # Most programs leave both numbers at 0, so a file that has tables already is one of theirs.
-    is_empty = not version and not connection.execute(Sql.TABLE_COUNT).get
-    if application_id != APPLICATION_ID and not is_empty:
-        connection.close()
-        raise StoreUnusable(f"{path} is another program's database. Choose another --data.")
-    if version > FORMAT_VERSION:
-        connection.close()
-        raise StoreUnusable(
-            f"The store {path} has format {version}; this Farspan reads up to {FORMAT_VERSION}. "
-            "Nothing was changed. Install the newer Farspan that wrote it."
-        )
-    if not version:
-        connection.pragma("page_size", 8192)
-    connection.pragma("journal_mode", "wal")
-    connection.pragma("synchronous", "FULL")
-    connection.pragma("wal_autocheckpoint", 2_000)
-    connection.pragma("cache_size", -16_384)
-    with connection:
-        if not version:
-            connection.execute(SCHEMA)
-            connection.pragma("application_id", APPLICATION_ID)
-        if version < FORMAT_VERSION:
-            connection.execute(GROUPS)
-        if version != FORMAT_VERSION:
-            connection.pragma("user_version", FORMAT_VERSION)
-    return connection
