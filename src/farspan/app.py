@@ -49,7 +49,7 @@ from farspan.schedules.service import ScheduleService
 from farspan.sealing import Sealer, open_sealer
 from farspan.senders import Senders
 from farspan.sessions import SessionTokens
-from farspan.store.base import STORE_FILE_NAME, Store
+from farspan.store.base import STORE_FILE_NAME, Store, StoreError
 from farspan.store.sqlite import open_store
 from farspan.targets.oauth import TokenRefused
 from farspan.wire.access import Access
@@ -448,6 +448,8 @@ class Node:
             try:
                 await retention.trim_logs(self._clock.now())
                 await region.queues.sweep(list(region.resources.queues.values()))
+            except StoreError as error:
+                log.warning("logs were not trimmed error=%s", error)
             except Exception:
                 log.exception("logs and queues could not be trimmed")
 

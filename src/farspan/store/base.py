@@ -314,6 +314,10 @@ timers may be due at another time."""
 class Store(Protocol):
     """One Region's store. Every method may be called from the event loop at any time."""
 
+    @property
+    def failure(self) -> str | None:
+        """Why the engine has stopped, None while it works. A stopped engine is still read."""
+
     async def commit(self, changes: Sequence[Change]) -> list[Result]:
         """Apply all changes or none, in order; return one result each.
 

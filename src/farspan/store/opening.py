@@ -61,7 +61,7 @@ def connect(path: Path) -> apsw.Connection:
         connection.pragma("page_size", PAGE_BYTES)
     connection.pragma("journal_mode", "wal")
     connection.pragma("synchronous", "FULL")
-    connection.pragma("wal_autocheckpoint", 2_000)
+    connection.pragma("wal_autocheckpoint", 0)  # see `checkpoint`
     connection.pragma("cache_size", -16_384)
     with connection:
         if not version:

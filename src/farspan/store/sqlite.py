@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import math
 import os
 import queue
@@ -54,6 +55,7 @@ from farspan.store.base import (
     Trim,
     take_timers,
 )
+from farspan.store.checkpoint import Checkpointer, leave_log
 from farspan.store.groups import Groups
 from farspan.store.opening import connect, lock
 from farspan.store.schema import BUS_SHIFT, POSITION_MASK, Sql
@@ -66,6 +68,8 @@ GROUP_CHANGE_COUNT_MAX = 4_000
 does not wait for the last (measured: about 10 microseconds a change)."""
 
 READER_COUNT = 2
+
+log = logging.getLogger("farspan.store")
 
 
 @dataclass(slots=True)
@@ -91,6 +95,7 @@ class SqliteStore:
         self._failure: StoreFailed | None = None
         self._closed = False
         self._connection = connect(path)
+        self._checkpointer = Checkpointer(self._connection)
         self._writer = _Writer(self._connection)
         self._thread = threading.Thread(target=self._write, name="farspan-writer", daemon=True)
         self._local = threading.local()
@@ -142,12 +147,33 @@ class SqliteStore:
 
     def _write_group(self, group: list[_Commit]) -> None:
         if self._failure is None:
-            self._failure = self._writer.write(group)
+            error = self._writer.write(group)
+            if error is not None:
+                self._stop(error)
         for commit in group:
             if commit.results is None and commit.error is None:
                 commit.error = StoreFailed(str(self._failure))
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._finish, group)
+        if self._failure is None:
+            error = self._checkpointer.after_commit()
+            if error is not None:
+                self._stop(error)
+
+    def _stop(self, error: apsw.Error) -> None:
+        """Acknowledge nothing more: what the file holds beyond the last sync is not known."""
+        if self._failure is not None:
+            return
+        self._failure = StoreFailed(
+            f"The store stopped after an I/O error ({error}). It acknowledges nothing more. "
+            "Check the disk, then start the Region again."
+        )
+        log.critical("store stopped path=%s error=%s", self._path, self._failure)
+
+    @property
+    def failure(self) -> str | None:
+        """See `base.Store.failure`."""
+        return None if self._failure is None else str(self._failure)
 
     def _finish(self, group: list[_Commit]) -> None:
         """Tell those who wait, on the event loop."""
@@ -324,6 +350,8 @@ class SqliteStore:
         self._readers.shutdown(wait=True)
         for connection in self._read_connections:
             connection.close()
+        if self._failure is not None:
+            leave_log(self._connection)  # the next opening reads what really is on the disk
         self._connection.close()
         os.close(self._lock_file)
 
@@ -358,11 +386,11 @@ class _Writer:
             ExpireTimers: groups.expire,
         }
 
-    def write(self, group: list[_Commit]) -> StoreFailed | None:
+    def write(self, group: list[_Commit]) -> apsw.Error | None:
         """Apply and sync the group; put results or errors into its commits.
 
-        Returns why the engine has to stop, or None. A commit that fails for a reason of its own
-        is found by trying each alone, so that it fails alone.
+        Returns the error for which the engine has to stop, or None. A commit that fails for a
+        reason of its own is found by trying each alone, so that it fails alone.
         """
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -370,10 +398,7 @@ class _Writer:
             self._connection.execute("COMMIT")
         except (apsw.IOError, apsw.CorruptError, apsw.NotADBError) as error:
             self._roll_back(group)
-            return StoreFailed(
-                f"The store stopped after an I/O error ({error}). It acknowledges nothing more. "
-                "Check the disk, then start the Region again."
-            )
+            return error
         except apsw.FullError:
             self._roll_back(group)
             for commit in group:
