@@ -66,6 +66,7 @@ CAUGHT_UP_SECONDS = 1.0
 
 ADVANCE_SECONDS = 0.1
 RETENTION_PASS_SECONDS = 60.0
+TRIM_PAUSE_SECONDS = 0.02
 ARCHIVE_PASS_SECONDS = 600.0
 """Archives are kept for days."""
 
@@ -422,6 +423,7 @@ class Node:
                 endpoints=self.catalog.endpoints,
                 shipped=region.replication.shipped,
                 seconds=self.config.store.retention_hours * 3_600,
+                pause=lambda: self._clock.sleep(TRIM_PAUSE_SECONDS),
             )
             self._tasks = [
                 asyncio.create_task(self._advance(region.plane)),

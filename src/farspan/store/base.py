@@ -76,7 +76,7 @@ def copied_cursor(stream: str, origin: str) -> str:
 READ_BYTES_MAX = 4 * 1024 * 1024
 """Events that one read returns, in bytes: what a reader works on in one go, or a reply carries."""
 
-TRIM_BATCH_COUNT = 1_000
+TRIM_BATCH_COUNT = 100
 """Batches that one `Trim` removes: a commit that others wait for must not take long."""
 
 
