@@ -49,7 +49,7 @@ from farspan.schedules.service import ScheduleService
 from farspan.sealing import Sealer, open_sealer
 from farspan.senders import Senders
 from farspan.sessions import SessionTokens
-from farspan.store.base import Store
+from farspan.store.base import STORE_FILE_NAME, Store, StoreError
 from farspan.store.sqlite import open_store
 from farspan.targets.oauth import TokenRefused
 from farspan.wire.access import Access
@@ -66,11 +66,11 @@ CAUGHT_UP_SECONDS = 1.0
 
 ADVANCE_SECONDS = 0.1
 RETENTION_PASS_SECONDS = 60.0
+TRIM_PAUSE_SECONDS = 0.02
 ARCHIVE_PASS_SECONDS = 600.0
 """Archives are kept for days."""
 
 GRACE_SECONDS = 2
-STORE_FILE_NAME = "store.sqlite3"
 
 log = logging.getLogger("farspan.app")
 
@@ -210,6 +210,7 @@ class Node:
         replication = ReplicationService(
             region=name,
             log_id=resources.log_id,
+            parent_log_id=resources.parent_log_id,
             store=store,
             clock=self._clock,
             endpoints=self.catalog.endpoints,
@@ -422,6 +423,7 @@ class Node:
                 endpoints=self.catalog.endpoints,
                 shipped=region.replication.shipped,
                 seconds=self.config.store.retention_hours * 3_600,
+                pause=lambda: self._clock.sleep(TRIM_PAUSE_SECONDS),
             )
             self._tasks = [
                 asyncio.create_task(self._advance(region.plane)),
@@ -448,6 +450,8 @@ class Node:
             try:
                 await retention.trim_logs(self._clock.now())
                 await region.queues.sweep(list(region.resources.queues.values()))
+            except StoreError as error:
+                log.warning("logs were not trimmed error=%s", error)
             except Exception:
                 log.exception("logs and queues could not be trimmed")
 

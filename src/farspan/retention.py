@@ -6,7 +6,7 @@ however old it is: retention never costs an event that was acknowledged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from farspan.catalog.resources import Resources
 from farspan.delivery.service import delivery_cursor
@@ -16,7 +16,10 @@ from farspan.store.base import TRIM_BATCH_COUNT, Result, Store, Trim
 
 
 class Retention:
-    """Trims the logs of one Region. `seconds` is how long passed events are kept all the same."""
+    """Trims the logs of one Region. `seconds` is how long passed events are kept all the same.
+
+    `pause` is awaited after each commit, so that the commits of others come between.
+    """
 
     def __init__(
         self,
@@ -26,12 +29,14 @@ class Retention:
         endpoints: Callable[[], Iterable[Endpoint]],
         shipped: Callable[[Endpoint], int],
         seconds: float,
+        pause: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self._resources = resources
         self._endpoints = endpoints
         self._shipped = shipped
         self._seconds = seconds
+        self._pause = pause
 
     async def trim_logs(self, now: float) -> None:
         """Look once at every bus's log and trim what may go. `now` is seconds since the epoch."""
@@ -47,6 +52,7 @@ class Retention:
             removed: Result = TRIM_BATCH_COUNT
             while last > 0 and removed == TRIM_BATCH_COUNT:
                 (removed,) = await self._store.commit([Trim(event_bus, last + 1)])
+                await self._pause()
 
     async def _last_shipped(self, event_bus: str, last: int) -> int:
         """Return the last position up to `last` before anything that has yet to be shipped."""

@@ -42,6 +42,7 @@ class World:
         self.resources = Resources(HERE, self.store)
         self.endpoints: list[Endpoint] = []
         self.shipped = 0
+        self.pause_count = 0
         self.calls = itertools.count(1)
         self.retention = Retention(
             store=self.store,
@@ -49,7 +50,12 @@ class World:
             endpoints=lambda: self.endpoints,
             shipped=lambda _: self.shipped,
             seconds=SECONDS,
+            pause=self.pause,
         )
+
+    async def pause(self) -> None:
+        """Count the pauses."""
+        self.pause_count += 1
 
     async def put(
         self,
@@ -225,6 +231,7 @@ async def test_a_long_log_is_trimmed_in_one_look(world: World) -> None:
     await world.put(*[300] * (2 * TRIM_BATCH_COUNT + 1), 50)
 
     assert await world.kept() == [2 * TRIM_BATCH_COUNT + 2]
+    assert world.pause_count == 3  # others commit in between
 
 
 async def test_replicas_are_not_shipped_again(world: World) -> None:

@@ -26,7 +26,14 @@ from farspan.model.message_move import MessageMove
 from farspan.model.queue import Queue
 from farspan.model.role import Role
 from farspan.model.rule import Rule
-from farspan.store.base import Change, DeleteDocument, PutDocument, Result, Store
+from farspan.store.base import (
+    COPY_DOCUMENT,
+    Change,
+    DeleteDocument,
+    PutDocument,
+    Result,
+    Store,
+)
 
 
 class Resource(Protocol):
@@ -77,6 +84,31 @@ class _Region(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     created_at: float
     log_id: str = ""
+    parent_log_id: str = ""
+
+
+def region_of(documents: Mapping[str, bytes]) -> str | None:
+    """Return the Region whose documents these are, None where none of them says so."""
+    try:
+        return msgspec.json.decode(documents[REGION_DOCUMENT], type=_Region).name
+    except (KeyError, msgspec.MsgspecError):
+        return None
+
+
+def document_faults(documents: Mapping[str, bytes]) -> Iterator[str]:
+    """Give the resources that cannot be read, and what else a Region could not start with."""
+    if documents and region_of(documents) is None:
+        yield "The store does not say to which Region it belongs."
+    if not documents.get(CATALOG_DOCUMENT, b"0").isdigit():
+        yield "The version of the catalog is no number."
+    for kind in KINDS:
+        decode = msgspec.json.Decoder(kind).decode
+        for key, value in documents.items():
+            if key.startswith(f"{kind.KIND}/"):
+                try:
+                    decode(value)
+                except (msgspec.MsgspecError, ValueError) as error:
+                    yield f"Document {key} cannot be read: {error}."
 
 
 class WrongRegion(Exception):
@@ -137,6 +169,7 @@ class Resources:
         self.region = region
         self.created_at = 0.0
         self.log_id = ""
+        self.parent_log_id = ""
         self.version = 0
         self._tables: dict[type[Resource], Table[Any]] = {kind: Table(kind) for kind in KINDS}
         self.event_buses = self.table(EventBus)
@@ -152,7 +185,9 @@ class Resources:
         """Read everything from the store.
 
         `now` becomes the creation time of a new Region, and `log_id` the identity of its log, by
-        which other Regions tell a replaced store from the one that they copied.
+        which other Regions tell a replaced store from the one that they copied. A store that comes
+        from a backup gets a new identity, which goes on from its former one, and its catalog counts
+        as newer than what the peers have of it.
 
         Raises WrongRegion where the store belongs to another Region.
         """
@@ -165,12 +200,21 @@ class Resources:
                     f"The store belongs to Region {region.name}, not {self.region}. "
                     f"Start it with --region {region.name}, or choose another --data."
                 )
-        if REGION_DOCUMENT not in documents or (log_id and not region.log_id):
-            region = msgspec.structs.replace(region, log_id=log_id)
-            await self._store.commit([PutDocument(REGION_DOCUMENT, msgspec.json.encode(region))])
+        self.version = int(documents.get(CATALOG_DOCUMENT, b"0"))
+        is_copy = COPY_DOCUMENT in documents
+        if REGION_DOCUMENT not in documents or is_copy or (log_id and not region.log_id):
+            region = msgspec.structs.replace(region, log_id=log_id, parent_log_id=region.log_id)
+            changes: list[Change] = [PutDocument(REGION_DOCUMENT, msgspec.json.encode(region))]
+            if is_copy:
+                self.version = self._later_version(now)
+                changes += [
+                    DeleteDocument(COPY_DOCUMENT),
+                    PutDocument(CATALOG_DOCUMENT, str(self.version).encode()),
+                ]
+            await self._store.commit(changes)
         self.created_at = region.created_at
         self.log_id = region.log_id
-        self.version = int(documents.get(CATALOG_DOCUMENT, b"0"))
+        self.parent_log_id = region.parent_log_id
         for table in self._tables.values():
             table.load(documents)
 
@@ -211,9 +255,12 @@ class Resources:
         """
         if not any(isinstance(resource, FEDERATED) for resource in resources):
             return self.version
-        version = max(self.version + 1, int(now * 1000))
+        version = self._later_version(now)
         changes.append(PutDocument(CATALOG_DOCUMENT, str(version).encode()))
         return version
+
+    def _later_version(self, now: float) -> int:
+        return max(self.version + 1, int(now * 1000))
 
     def subscribe(self, listener: ResourceListener) -> None:
         """Call `listener` after each change."""

@@ -151,6 +151,44 @@ def why_not(
     raise SystemExit(run_why_not(remote, question, as_json=as_json))
 
 
+@main.command()
+@click.argument("store", metavar="REGION|DIR")
+@click.option(
+    "--to",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The new file.",
+)
+@data_option
+def backup(store: str, to: Path, data: Path) -> None:
+    """Copy a Region's store into one file, while the Region runs."""
+    from farspan.cli.stores import run_backup
+
+    raise SystemExit(run_backup(data, store, to))
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("store", metavar="REGION|DIR")
+@data_option
+def restore(file: Path, store: str, data: Path) -> None:
+    """Put the backup FILE where a Region has no store; then start the Region."""
+    from farspan.cli.stores import run_restore
+
+    raise SystemExit(run_restore(data, file, store))
+
+
+@main.command()
+@click.argument("store", metavar="REGION|DIR|FILE")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as data.")
+@data_option
+def check(store: str, *, as_json: bool, data: Path) -> None:
+    """Look for faults in a store or a backup, also while its Region runs."""
+    from farspan.cli.stores import run_check
+
+    raise SystemExit(run_check(data, store, as_json=as_json))
+
+
 def _region_names(text: str) -> tuple[str, ...]:
     from farspan.config import REGION_NAME
 

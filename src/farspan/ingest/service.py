@@ -257,6 +257,11 @@ class IngestService:
             return Placement(), None
         return Placement(event_bus=event_bus_key(account, name)), bus
 
+    @property
+    def store_failure(self) -> str | None:
+        """Why the store takes nothing until the next start, None while it does."""
+        return self._store.failure
+
     async def canary(self) -> float:
         """Append to the canary log; return how many seconds it took to be durable.
 

@@ -28,7 +28,7 @@ from farspan.replication.stream import (
     replication_cursor,
     ship,
 )
-from farspan.store.base import Appended, MoveCursor, Store, StoreError
+from farspan.store.base import Appended, MoveCursor, Store, StoreError, copied_cursor
 
 PULL_EVENT_COUNT = 1_000
 WAIT_SECONDS = 5.0
@@ -67,6 +67,7 @@ class ReplicationService:
         *,
         region: str,
         log_id: str,
+        parent_log_id: str = "",
         store: Store,
         clock: Clock,
         endpoints: Callable[[], Iterable[Endpoint]],
@@ -74,6 +75,7 @@ class ReplicationService:
     ) -> None:
         self._region = region
         self._log_id = log_id
+        self._parent_log_id = parent_log_id
         self._store = store
         self._clock = clock
         self._endpoints = endpoints
@@ -144,10 +146,23 @@ class ReplicationService:
         name = replication_cursor(puller.endpoint.endpoint_id, origin, puller.log)
         puller.cursor = await self._store.cursor(name) if puller.log else 0
 
+    async def _go_on_from_parent(self, puller: _Puller, origin: str, reply: StreamReply) -> None:
+        """Count what was copied of the log that the origin's was restored from as copied."""
+        stream = puller.endpoint.endpoint_id
+        copied = await self._store.cursor(replication_cursor(stream, origin, reply.parent))
+        cursor = min(copied, reply.parent_end)
+        if cursor:
+            await self._store.commit(
+                [MoveCursor(replication_cursor(stream, origin, reply.log), cursor)]
+            )
+            puller.cursor = cursor
+
     async def _take(self, puller: _Puller, origin: str, reply: StreamReply) -> None:
         if reply.known and reply.log != puller.log:
             puller.log = reply.log
             await self._go_to_cursor(puller, origin)
+            if not puller.cursor and reply.parent:
+                await self._go_on_from_parent(puller, origin, reply)
             return
         check_reply(puller.endpoint, origin, puller.cursor, reply)
         left = first_left(puller.cursor, reply)
@@ -191,7 +206,14 @@ class ReplicationService:
             return StreamReply(log=self._log_id, end=0, known=False)
         end = await self._store.stream_end(request.stream, self._region)
         if request.log != self._log_id or request.after > end:
-            return StreamReply(log=self._log_id, end=end)  # it has to be told before it goes on
+            # It has to be told before it goes on.
+            copied = copied_cursor(request.stream, self._region)
+            return StreamReply(
+                log=self._log_id,
+                end=end,
+                parent=self._parent_log_id,
+                parent_end=await self._store.cursor(copied) if self._parent_log_id else 0,
+            )
         # What the other Region asks beyond, it has: only that may leave the log.
         self._shipped[request.stream, request.region] = request.after
         # Each request has an event of its own: a shared one, cleared by one request between

@@ -61,7 +61,9 @@ class StreamReply(msgspec.Struct, frozen=True, kw_only=True):
     `log` is the identity of the Region's log: another one than was asked for means that the store
     was replaced, and the sequences begin anew. Then there are no batches, and the cursor of that
     log is to be asked with. `start` is the first sequence that the log still holds, 0 where it
-    holds none. `known` is False where the Region does not know the endpoint (yet).
+    holds none. `known` is False where the Region does not know the endpoint (yet). `parent` is the
+    log of which this one is a restored copy, the same up to the sequence `parent_end`; empty where
+    there is none.
     """
 
     log: str
@@ -69,6 +71,8 @@ class StreamReply(msgspec.Struct, frozen=True, kw_only=True):
     start: int = 0
     batches: tuple[ShippedBatch, ...] = ()
     known: bool = True
+    parent: str = ""
+    parent_end: int = 0
 
 
 def replication_cursor(stream: str, origin: str, log: str) -> str:

@@ -58,10 +58,25 @@ class Appended:
     repeated: bool
 
 
+STORE_FILE_NAME = "store.sqlite3"
+"""An embedded engine's file in its node's directory."""
+
+COPY_DOCUMENT = "copy"
+"""A document that a backup has and a running store has not: who opens it has another log now.
+
+What the original went on to accept has the same positions and sequences as what the copy will.
+"""
+
+
+def copied_cursor(stream: str, origin: str) -> str:
+    """Return the name of the cursor that says where a stream ended when the copy was made."""
+    return f"copied/{stream}/{origin}"
+
+
 READ_BYTES_MAX = 4 * 1024 * 1024
 """Events that one read returns, in bytes: what a reader works on in one go, or a reply carries."""
 
-TRIM_BATCH_COUNT = 1_000
+TRIM_BATCH_COUNT = 100
 """Batches that one `Trim` removes: a commit that others wait for must not take long."""
 
 
@@ -298,6 +313,10 @@ timers may be due at another time."""
 
 class Store(Protocol):
     """One Region's store. Every method may be called from the event loop at any time."""
+
+    @property
+    def failure(self) -> str | None:
+        """Why the engine has stopped, None while it works. A stopped engine is still read."""
 
     async def commit(self, changes: Sequence[Change]) -> list[Result]:
         """Apply all changes or none, in order; return one result each.

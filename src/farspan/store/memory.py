@@ -121,6 +121,11 @@ class MemoryStore:
         self._listeners: list[AppendListener] = []
         self._closed = False
 
+    @property
+    def failure(self) -> str | None:
+        """See `base.Store.failure`: memory does not fail."""
+        return None
+
     async def commit(self, changes: Sequence[Change]) -> list[Result]:
         """See `base.Store.commit`."""
         return self.apply(changes)

@@ -215,3 +215,17 @@ class Sql:
         "UPDATE timer SET due = claimed_due WHERE due = 9e999 AND put_order = (SELECT put_order "
         "FROM timer WHERE timers = ? AND group_name = ? ORDER BY put_order LIMIT 1)"
     )
+    MARK_COPY = "INSERT OR IGNORE INTO document (key, version, value) VALUES (?, 1, x'')"
+    IS_MARKED = "SELECT 1 FROM document WHERE key = ?"
+    STREAM_ENDS = "SELECT stream, origin, kept_end FROM stream"
+    EVERY_BATCH = "SELECT key, event_count, body FROM log ORDER BY key"
+    EVERY_SEQUENCE = (
+        "SELECT stream, sequence, event_count FROM log WHERE origin = ? AND stream IS NOT NULL "
+        "ORDER BY stream, sequence"
+    )
+    EVERY_CURSOR = "SELECT name, position FROM cursor"
+    EVERY_TIMER = "SELECT timers, key, body FROM timer ORDER BY timers, put_order"
+    COUNTS = (
+        "SELECT (SELECT ifnull(sum(event_count), 0) FROM log), (SELECT count(*) FROM bus), "
+        "(SELECT count(*) FROM timer)"
+    )

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import itertools
+import logging
 import math
 import os
 import queue
@@ -55,16 +55,10 @@ from farspan.store.base import (
     Trim,
     take_timers,
 )
+from farspan.store.checkpoint import Checkpointer, leave_log
 from farspan.store.groups import Groups
-from farspan.store.schema import (
-    APPLICATION_ID,
-    BUS_SHIFT,
-    FORMAT_VERSION,
-    GROUPS,
-    POSITION_MASK,
-    SCHEMA,
-    Sql,
-)
+from farspan.store.opening import connect, lock
+from farspan.store.schema import BUS_SHIFT, POSITION_MASK, Sql
 from farspan.store.timer_rows import only_puts, put_together
 
 T = TypeVar("T")
@@ -74,6 +68,8 @@ GROUP_CHANGE_COUNT_MAX = 4_000
 does not wait for the last (measured: about 10 microseconds a change)."""
 
 READER_COUNT = 2
+
+log = logging.getLogger("farspan.store")
 
 
 @dataclass(slots=True)
@@ -98,7 +94,8 @@ class SqliteStore:
         self._listeners: list[AppendListener] = []
         self._failure: StoreFailed | None = None
         self._closed = False
-        self._connection = _connect(path)
+        self._connection = connect(path)
+        self._checkpointer = Checkpointer(self._connection)
         self._writer = _Writer(self._connection)
         self._thread = threading.Thread(target=self._write, name="farspan-writer", daemon=True)
         self._local = threading.local()
@@ -149,12 +146,33 @@ class SqliteStore:
 
     def _write_group(self, group: list[_Commit]) -> None:
         if self._failure is None:
-            self._failure = self._writer.write(group)
+            error = self._writer.write(group)
+            if error is not None:
+                self._stop(error)
         for commit in group:
             if commit.results is None and commit.error is None:
                 commit.error = StoreFailed(str(self._failure))
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._finish, group)
+        if self._failure is None:
+            error = self._checkpointer.after_commit()
+            if error is not None:
+                self._stop(error)
+
+    def _stop(self, error: apsw.Error) -> None:
+        """Acknowledge nothing more: what the file holds beyond the last sync is not known."""
+        if self._failure is not None:
+            return
+        self._failure = StoreFailed(
+            f"The store stopped after an I/O error ({error}). It acknowledges nothing more. "
+            "Check the disk, then start the Region again."
+        )
+        log.critical("store stopped path=%s error=%s", self._path, self._failure)
+
+    @property
+    def failure(self) -> str | None:
+        """See `base.Store.failure`."""
+        return None if self._failure is None else str(self._failure)
 
     def _finish(self, group: list[_Commit]) -> None:
         """Tell those who wait, on the event loop."""
@@ -331,6 +349,8 @@ class SqliteStore:
         self._readers.shutdown(wait=True)
         for connection in self._read_connections:
             connection.close()
+        if self._failure is not None:
+            leave_log(self._connection)  # the next opening reads what really is on the disk
         self._connection.close()
         os.close(self._lock_file)
 
@@ -365,11 +385,11 @@ class _Writer:
             ExpireTimers: groups.expire,
         }
 
-    def write(self, group: list[_Commit]) -> StoreFailed | None:
+    def write(self, group: list[_Commit]) -> apsw.Error | None:
         """Apply and sync the group; put results or errors into its commits.
 
-        Returns why the engine has to stop, or None. A commit that fails for a reason of its own
-        is found by trying each alone, so that it fails alone.
+        Returns the error for which the engine has to stop, or None. A commit that fails for a
+        reason of its own is found by trying each alone, so that it fails alone.
         """
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -377,10 +397,7 @@ class _Writer:
             self._connection.execute("COMMIT")
         except (apsw.IOError, apsw.CorruptError, apsw.NotADBError) as error:
             self._roll_back(group)
-            return StoreFailed(
-                f"The store stopped after an I/O error ({error}). It acknowledges nothing more. "
-                "Check the disk, then start the Region again."
-            )
+            return error
         except apsw.FullError:
             self._roll_back(group)
             for commit in group:
@@ -547,16 +564,8 @@ def open_store(path: Path, loop: asyncio.AbstractEventLoop) -> SqliteStore:
     Raises StoreUnusable, with a sentence that says what to do, where the folder cannot be written,
     another process has the store open, the file is no store, or a newer Farspan wrote it.
     """
+    lock_file = lock(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock_file = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise StoreUnusable(
-            f"The data directory {path.parent} cannot be written: {error.strerror}. "
-            "Choose another with --data, or change its permissions."
-        ) from error
-    try:
-        _lock(lock_file, path)
         return SqliteStore(path, lock_file, loop)
     except apsw.Error as error:
         os.close(lock_file)
@@ -566,52 +575,3 @@ def open_store(path: Path, loop: asyncio.AbstractEventLoop) -> SqliteStore:
     except StoreUnusable:
         os.close(lock_file)
         raise
-
-
-def _lock(lock_file: int, path: Path) -> None:
-    """Keep every other process away: two writers would each trust their own idea of its end."""
-    try:
-        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        owner = os.pread(lock_file, 20, 0).decode(errors="replace").strip() or "unknown"
-        raise StoreUnusable(
-            f"The store {path} is in use by process {owner}. "
-            "Stop that one first, or choose another --data."
-        ) from error
-    with contextlib.suppress(OSError):  # a full disk: the lock holds without the name in it
-        os.ftruncate(lock_file, 0)
-        os.pwrite(lock_file, str(os.getpid()).encode(), 0)
-
-
-def _connect(path: Path) -> apsw.Connection:
-    """Open the writing connection and bring an empty or older file to the present format."""
-    connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(5_000)
-    version = connection.pragma("user_version")
-    application_id = connection.pragma("application_id")
-    # Most programs leave both numbers at 0, so a file that has tables already is one of theirs.
-    is_empty = not version and not connection.execute(Sql.TABLE_COUNT).get
-    if application_id != APPLICATION_ID and not is_empty:
-        connection.close()
-        raise StoreUnusable(f"{path} is another program's database. Choose another --data.")
-    if version > FORMAT_VERSION:
-        connection.close()
-        raise StoreUnusable(
-            f"The store {path} has format {version}; this Farspan reads up to {FORMAT_VERSION}. "
-            "Nothing was changed. Install the newer Farspan that wrote it."
-        )
-    if not version:
-        connection.pragma("page_size", 8192)
-    connection.pragma("journal_mode", "wal")
-    connection.pragma("synchronous", "FULL")
-    connection.pragma("wal_autocheckpoint", 2_000)
-    connection.pragma("cache_size", -16_384)
-    with connection:
-        if not version:
-            connection.execute(SCHEMA)
-            connection.pragma("application_id", APPLICATION_ID)
-        if version < FORMAT_VERSION:
-            connection.execute(GROUPS)
-        if version != FORMAT_VERSION:
-            connection.pragma("user_version", FORMAT_VERSION)
-    return connection

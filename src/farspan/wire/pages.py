@@ -77,7 +77,12 @@ class Pages:
         return None if page is None else await page(request)
 
     async def _liveness(self, _request: Request) -> Response:
-        return _json({"status": "ok", "node": self._services.node.name})
+        node = self._services.node.name
+        failure = None if self._own is None else self._own.ingest.store_failure
+        if failure is not None:  # only a new start mends that: whoever supervises is to know
+            unusable = {"status": "store stopped", "node": node, "reason": failure}
+            return _json(unusable, status=UNAVAILABLE_STATUS)
+        return _json({"status": "ok", "node": node})
 
     async def _ingest_health(self, _request: Request) -> Response:
         if self._own is None:

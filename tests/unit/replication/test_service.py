@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from copy import deepcopy
 
 import msgspec
 import pytest
@@ -20,7 +21,16 @@ from farspan.replication.service import (
     ReplicationService,
 )
 from farspan.replication.stream import StreamReply, StreamRequest, replication_cursor
-from farspan.store.base import READ_BYTES_MAX, Append, Change, Result, StoreError, Trim
+from farspan.store.base import (
+    READ_BYTES_MAX,
+    Append,
+    Change,
+    MoveCursor,
+    Result,
+    StoreError,
+    Trim,
+    copied_cursor,
+)
 from farspan.store.memory import MemoryStore
 
 EAST, WEST, EU = "us-east-1", "us-west-2", "eu-west-1"
@@ -53,6 +63,14 @@ class SlowStore(MemoryStore):
         self.fails = False
         self.read_seconds = 0.0
 
+    def state_copy(self) -> SlowStore:
+        """Return a store that has what this one has now."""
+        copied = SlowStore()
+        listeners, self._listeners = self._listeners, []
+        copied.__dict__ |= deepcopy(self.__dict__)
+        self._listeners = listeners
+        return copied
+
     async def commit(self, changes: list[Change]) -> list[Result]:  # type: ignore[override]
         """See `Store.commit`."""
         if self.fails:
@@ -80,6 +98,7 @@ class Pair:
         self.asked: list[tuple[str, StreamRequest]] = []
         self.replies: list[tuple[str, StreamReply]] = []
         self.log_ids = {region: f"log of {region}" for region in (EAST, WEST)}
+        self.parent_log_ids = dict.fromkeys((EAST, WEST), "")
         self.services = {region: self.join(region) for region in (EAST, WEST)}
 
     def join(self, region: str) -> ReplicationService:
@@ -87,6 +106,7 @@ class Pair:
         return ReplicationService(
             region=region,
             log_id=self.log_ids[region],
+            parent_log_id=self.parent_log_ids[region],
             store=self.stores[region],
             clock=self.clock,
             endpoints=lambda: self.endpoints[region],
@@ -490,6 +510,33 @@ async def test_a_replaced_log_is_copied_from_its_beginning(pair: Pair) -> None:
 
     assert await pair.names(WEST) == ["a"] * 5 + ["b"]
     assert pair.services[WEST].lags() == {ORDERS.endpoint_id: 0.0}
+    await pair.close()
+
+
+async def test_a_restored_log_goes_on_where_it_is_the_same(pair: Pair) -> None:
+    """Of a log restored from a backup, only what its copy did not have before the backup crosses.
+
+    The events that it lost have the sequences of those that it takes next, and these do cross.
+    """
+    await pair.start()
+    pair.put(EAST, "a", event_count=5)
+    await pair.settle()
+    backup = pair.stores[EAST].state_copy()
+    pair.put(EAST, "lost there", event_count=3)
+    await pair.settle()
+    pair.stores[EAST] = backup
+    pair.stores[EAST].apply([MoveCursor(copied_cursor(ORDERS.endpoint_id, EAST), 5)])
+    pair.log_ids[EAST], pair.parent_log_ids[EAST] = "restored", pair.log_ids[EAST]
+    pair.replies.clear()
+    await pair.restart(EAST)
+    pair.put(EAST, "b", event_count=2)
+    await pair.settle(2 * WAIT_SECONDS)
+    await pair.restart(WEST)
+    pair.put(EAST, "c")
+    await pair.settle(2 * WAIT_SECONDS)
+
+    assert await pair.names(WEST) == ["a"] * 5 + ["b"] * 2 + ["c"] + ["lost there"] * 3
+    assert len(pair.shipped_calls(EAST)) == 2
     await pair.close()
 
 

@@ -6,13 +6,19 @@ import asyncio
 import contextlib
 import errno
 import os
+import random
 import signal
 import sys
+import tempfile
+import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apsw
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from farspan.model.event import CallId, EventBatch
 from farspan.store.base import (
@@ -32,7 +38,6 @@ from farspan.store.sqlite import SqliteStore, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 BUS = "000000000000/orders"
 STREAM = "abcde12345.veo"
@@ -83,6 +88,11 @@ def write_database(path: Path, statements: str) -> bytes:
 def content_of(path: Path) -> bytes:
     """Return a file's bytes."""
     return path.read_bytes()
+
+
+def size_of(path: Path) -> int:
+    """Return a file's size."""
+    return path.stat().st_size
 
 
 def reopen(path: Path) -> SqliteStore:
@@ -299,6 +309,10 @@ class Disk(apsw.VFS):
     def __init__(self) -> None:
         self.fail_sync: Callable[[], BaseException] | None = None
         self.fail_write: Callable[[], BaseException] | None = None
+        self.only = ""  # how the names end of the files that fail
+        self.hold = threading.Event()  # each sync waits for it
+        self.hold.set()
+        self.sync_count = 0
         super().__init__("faulty", "unix", makedefault=True)
 
     def xOpen(  # noqa: N802 - SQLite's name
@@ -313,17 +327,20 @@ class DiskFile(apsw.VFSFile):
 
     def __init__(self, disk: Disk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
         self._disk = disk
+        self._name = name if isinstance(name, str) else name.filename() if name else ""
         super().__init__("unix", name, flags)
 
     def xSync(self, flags: int) -> None:  # noqa: N802 - SQLite's name
         """Sync, or fail."""
-        if self._disk.fail_sync is not None:
+        self._disk.hold.wait(30)
+        self._disk.sync_count += 1
+        if self._disk.fail_sync is not None and self._name.endswith(self._disk.only):
             raise self._disk.fail_sync()
         super().xSync(flags)
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - SQLite's name
         """Write, or fail."""
-        if self._disk.fail_write is not None:
+        if self._disk.fail_write is not None and self._name.endswith(self._disk.only):
             raise self._disk.fail_write()
         super().xWrite(data, offset)
 
@@ -358,6 +375,95 @@ async def test_an_io_error_stops_the_store(disk: Disk, path: Path, fault: str) -
 
     assert kept[0] == 1
     assert again[0] in (Appended(2, repeated=False), Appended(2, repeated=True))
+    await store.close()
+
+
+async def test_a_failed_sync_says_so_once_and_the_store_is_still_read(
+    disk: Disk, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line in the log has the file and the reason, `failure` has it too, and reads go on."""
+    store = reopen(path)
+    await store.commit([append(1)])
+    assert store.failure is None
+
+    disk.fail_sync = lambda: apsw.IOError("the disk is on fire")
+    for number in (2, 3):
+        with pytest.raises(StoreFailed):
+            await store.commit([append(number)])
+
+    assert await numbers(store) == [1]
+    assert store.failure is not None
+    assert "start the Region again" in store.failure
+    stopped = [r for r in caplog.records if r.levelname == "CRITICAL"]
+    assert [f"store stopped path={path} error={store.failure}"] == [r.message for r in stopped]
+    disk.fail_sync = None
+    await store.close()
+
+
+@pytest.mark.parametrize("fault", ["fail_sync", "fail_write"])
+async def test_an_io_error_in_a_checkpoint_stops_the_store(
+    disk: Disk, path: Path, fault: str
+) -> None:
+    """The file's sync counts like the log's: after it failed, the log may not begin anew.
+
+    What was acknowledged is in the log, and there at the next start.
+    """
+    store = reopen(path)
+    disk.only = "store.sqlite3"
+    setattr(disk, fault, lambda: apsw.IOError("the disk is on fire"))
+    await store.commit([append(1)])
+    await store.commit([append(2, b"x" * 8_000_000)])
+    with pytest.raises(StoreFailed):  # the checkpoint came before it
+        await store.commit([append(3)])
+    setattr(disk, fault, None)
+
+    assert store.failure is not None
+    with pytest.raises(StoreFailed):
+        await store.commit([append(4)])
+    await store.close()
+    store = reopen(path)
+    assert await numbers(store) == [1, 2]
+    await store.close()
+
+
+async def test_a_full_disk_in_a_checkpoint_stops_nothing(disk: Disk, path: Path) -> None:
+    """The log has everything: the pages go into the file once there is space."""
+    store = reopen(path)
+    disk.only = "store.sqlite3"
+    disk.fail_write = lambda: apsw.FullError(os.strerror(errno.ENOSPC))
+    for number in range(1, 6):
+        await store.commit([append(number, b"x" * 4_200_000)])
+    log_bytes = size_of(path.with_name("store.sqlite3-wal"))
+    disk.fail_write = None
+    for number in range(6, 12):
+        await store.commit([append(number, b"x" * 4_200_000)])
+
+    assert store.failure is None
+    assert size_of(path.with_name("store.sqlite3-wal")) <= log_bytes + 5_000_000
+    await store.close()
+    store = reopen(path)
+    assert await store.log_end(BUS) == 11
+    await store.close()
+
+
+async def test_a_slow_sync_is_shared_by_all_who_wait(disk: Disk, path: Path) -> None:
+    """While one sync hangs, readers go on and commits gather; the next sync is for all of them."""
+    store = reopen(path)
+    await store.commit([append(1)])
+    disk.hold.clear()
+    first = asyncio.create_task(store.commit([append(2)]))
+    while not store._queue.empty() or first.done():
+        await asyncio.to_thread(threading.Event().wait, 0)
+    waiting = [asyncio.create_task(store.commit([append(n)])) for n in range(3, 60)]
+    assert await numbers(store) == [1]
+    assert not first.done()
+
+    before = disk.sync_count
+    disk.hold.set()
+    await asyncio.gather(first, *waiting)
+
+    assert disk.sync_count - before <= 3
+    assert sorted(await numbers(store)) == list(range(1, 60))
     await store.close()
 
 
@@ -417,6 +523,72 @@ async def test_a_commit_that_cannot_be_applied_fails_alone(path: Path) -> None:
     assert await numbers(store) == [1, 2, 4, 5, 7, 8, 10, 11]
     assert await store.log_end(BUS) == 8
     await store.close()
+
+
+# --- a torn tail -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def torn(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes, list[int]]:
+    """Return a killed store's file, its write-ahead log, and how long that was at each commit."""
+    path = tmp_path_factory.mktemp("torn") / "store.sqlite3"
+
+    async def write() -> tuple[bytes, bytes, list[int]]:
+        store = reopen(path)
+        log = path.with_name("store.sqlite3-wal")
+        lengths = []
+        for number in range(1, 41):
+            await store.commit([append(number, b"x" * (number * 977 % 20_000))])
+            lengths.append(size_of(log))
+        killed = content_of(path), content_of(log), lengths
+        await store.close()
+        return killed
+
+    return asyncio.run(write())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    at=st.floats(0, 1),
+    tail=st.sampled_from(["cut", "zeros", "noise", "repeated"]),
+    seed=st.integers(),
+)
+def test_g1_a_torn_tail_takes_nothing_that_was_synced_before_it(
+    torn: tuple[bytes, bytes, list[int]], at: float, tail: str, seed: int
+) -> None:
+    """Whatever a crash leaves beyond some byte of the log, all commits before it are whole (G1).
+
+    A commit that the damage reaches is not there at all, and positions have no gap.
+    """
+    file, log, lengths = torn
+    offset = int(at * len(log))
+    rest = len(log) - offset
+    damaged = (
+        log[:offset]
+        + {
+            "cut": b"",
+            "zeros": b"\0" * rest,
+            "noise": random.Random(seed).randbytes(rest),
+            "repeated": log[-rest:] + log[:4_096] if rest else log[-8_192:],
+        }[tail]
+    )
+
+    async def kept_of(path: Path) -> list[int]:
+        path.write_bytes(file)  # noqa: ASYNC240 - quick
+        path.with_name("store.sqlite3-wal").write_bytes(damaged)
+        store = reopen(path)
+        kept = await numbers(store)
+        await store.commit([append(99)])
+        assert await store.log_end(BUS) == len(kept) + 1
+        await store.close()
+        return kept
+
+    with tempfile.TemporaryDirectory() as directory:
+        kept = asyncio.run(kept_of(Path(directory) / "store.sqlite3"))
+
+    synced = [number for number, length in enumerate(lengths, 1) if length <= offset]
+    assert kept[: len(synced)] == synced
+    assert kept == list(range(1, len(kept) + 1))
 
 
 # --- killed processes --------------------------------------------------------------------------
