@@ -28,6 +28,7 @@ from farspan.config import Config, NodeConfig
 from farspan.control.connections import record_authorization, rewrap_secrets
 from farspan.control.endpoints import advance_endpoints
 from farspan.control.message_moves import advance_message_moves
+from farspan.control.passed_roles import role_denial
 from farspan.control.plane import ControlPlane
 from farspan.control.replays import advance_replays, turns_between
 from farspan.delivery.service import DeliveryService
@@ -37,7 +38,9 @@ from farspan.health.service import HealthService
 from farspan.ingest.service import IngestService
 from farspan.model.archive import Archive, archive_feed
 from farspan.model.connection import Connection
+from farspan.model.delivery import Outcome
 from farspan.model.endpoint import Endpoint
+from farspan.model.forwarding import ForwardReply, ForwardRequest
 from farspan.model.health_check import HealthCheck, Vote
 from farspan.model.role import Role
 from farspan.model.rule import Rule
@@ -198,8 +201,17 @@ class Node:
         sealer = self._sealer(resources)
         table = resources.table(Archive)
         archives = ArchiveService(store, self._clock, lambda a, name: table.get(f"{a}/{name}"))
-        report = self._record_authorization
-        senders = Senders(self.config, self._clock, resources, queues, archives, sealer, report)
+        senders = Senders(
+            self.config,
+            self._clock,
+            resources,
+            queues,
+            archives,
+            sealer,
+            self._record_authorization,
+            forward=self._forward,
+            role_denial=self._role_denial,
+        )
         ingest = IngestService(name, store, self._clock, self._ids, resources.event_bus)
         delivery = DeliveryService(
             store, self._clock, self._ids, senders.sender_of, senders.dead_letters
@@ -266,6 +278,20 @@ class Node:
             None if refusal is None else str(refusal),
             is_verdict=refusal is not None and refusal.is_verdict,
         )
+
+    async def _forward(self, region: str, request: ForwardRequest) -> ForwardReply:
+        """Have a Region's bus take events of a rule of this Region."""
+        assert self.region is not None, "a Region has rules"
+        if region == self.region.resources.region:
+            return await self.region.ingest.take_forwarded(request)
+        node = self.config.node_of(region)
+        if node is None:
+            raise ConnectionError(f"no node serves {region}")
+        return await self._peers.forward(node, request)
+
+    def _role_denial(self, role_arn: str, event_bus: str, rule_arn: str) -> Outcome | None:
+        assert self.region is not None, "a Region has rules"
+        return role_denial(self.region.plane, role_arn, event_bus, source_arn=rule_arn)
 
     def _sealer(self, resources: Resources) -> Sealer:
         connections = resources.table(Connection).values()

@@ -30,6 +30,7 @@ from farspan.targets.aws_wire import AwsOperation, ServiceUrl, Unsigned
 from farspan.targets.base import TargetSender
 from farspan.targets.connector import Connector, tls_context
 from farspan.targets.egress import Egress, egress
+from farspan.targets.event_bus import EventBusTarget, Forward, RoleDenial
 from farspan.targets.oauth import Report, TokenSource
 from farspan.targets.sqs import DeadLetterTarget, QueueAccess, QueueTarget
 from farspan.wire import spec
@@ -49,6 +50,9 @@ class Senders:
         archives: ArchiveService,
         sealer: Sealer,
         report: Report,
+        *,
+        forward: Forward,
+        role_denial: RoleDenial,
     ) -> None:
         self._config = config
         self._clock = clock
@@ -69,6 +73,7 @@ class Senders:
                 self._connector, clock, self._service_urls.get("execute-api"), self._sign
             ),
             "sqs": QueueTarget(queues, access, clock.now),
+            "event-bus": EventBusTarget(resources.region, forward, role_denial),
             "events": ApiDestinationTarget(
                 self._connector,
                 self.tokens,
@@ -86,7 +91,8 @@ class Senders:
             return None
         if arn.service == "events" and arn.resource.startswith("archive/"):
             return self._archives
-        return self._senders.get(arn.service)
+        is_bus = arn.service == "events" and arn.resource.startswith("event-bus/")
+        return self._senders.get("event-bus" if is_bus else arn.service)
 
     def _aws_api(self) -> AwsApiTarget:
         """Return what calls AWS's own APIs, with the models of the services that have a URL."""
