@@ -36,6 +36,7 @@ from farspan.endpoints.failover import Evidence, Hold, weigh
 from farspan.endpoints.service import Outlook, RoutingService
 from farspan.health.service import HealthService
 from farspan.ingest.service import IngestService
+from farspan.logs.service import LogService
 from farspan.model.archive import Archive, archive_feed
 from farspan.model.connection import Connection
 from farspan.model.delivery import Outcome
@@ -50,7 +51,7 @@ from farspan.replication.stream import StreamReply, StreamRequest
 from farspan.retention import Retention
 from farspan.schedules.service import ScheduleService
 from farspan.sealing import Sealer, open_sealer
-from farspan.senders import Senders
+from farspan.senders import Inside, Senders
 from farspan.sessions import SessionTokens
 from farspan.store.base import Store
 from farspan.store.sqlite import open_store
@@ -198,20 +199,13 @@ class Node:
     def _join_region(self, store: Store, resources: Resources) -> Region:
         name = resources.region
         queues = QueueService(name, store, self._clock, self._ids, resources.queue)
+        logs = LogService(resources, self._clock, self._ids)
         sealer = self._sealer(resources)
         table = resources.table(Archive)
         archives = ArchiveService(store, self._clock, lambda a, name: table.get(f"{a}/{name}"))
-        senders = Senders(
-            self.config,
-            self._clock,
-            resources,
-            queues,
-            archives,
-            sealer,
-            self._record_authorization,
-            forward=self._forward,
-            role_denial=self._role_denial,
-        )
+        inside = Inside(queues, archives, logs, self._forward, self._role_denial)
+        report = self._record_authorization
+        senders = Senders(self.config, self._clock, resources, inside, sealer, report)
         ingest = IngestService(name, store, self._clock, self._ids, resources.event_bus)
         delivery = DeliveryService(
             store, self._clock, self._ids, senders.sender_of, senders.dead_letters
@@ -243,6 +237,7 @@ class Node:
             ingest=ingest,
             archives=archives,
             delivery=delivery,
+            logs=logs,
             quotas=self.config.quotas,
             targets=self.config.targets,
         )

@@ -15,6 +15,7 @@ from farspan.delivery.event_values import parse_path
 from farspan.delivery.parameters import paths_in
 from farspan.errors import AccessDeniedException, ValidationException
 from farspan.model.arn import Arn, parse_arn
+from farspan.model.log_group import log_group_name_in
 from farspan.model.queue import FIFO_SUFFIX
 from farspan.targets.aws_kinds import MEMBERS, AwsKind, kind_of, no_url
 
@@ -49,6 +50,9 @@ def target_parameters(
         _check_owner(plane, caller, arn, text, "an API destination")
         _check_role(given)
         allowed = frozenset({"HttpParameters"})
+    elif arn.service == "logs" and log_group_name_in(arn.resource) is not None:
+        _check_owner(plane, caller, arn, text, "a log group")
+        allowed = frozenset()
     elif is_event_bus(arn):
         _check_role(given)
         allowed = frozenset()

@@ -11,8 +11,7 @@ import hashlib
 
 import msgspec
 
-from farspan.ingest.entries import format_time
-from farspan.model.event import CALL_ID_BYTES, CallId, EventBatch, event_id_of
+from farspan.model.event import CALL_ID_BYTES, CallId, EventBatch, event_id_of, format_time
 from farspan.model.forwarding import ForwardedEvent, ForwardRequest
 
 _ID_START = len(b'{"version":"0","id":"')
