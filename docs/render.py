@@ -12,7 +12,10 @@ from farspan.wire import spec
 
 PAGE = Path(__file__).parent / "compatibility.md"
 BEGIN, END = "<!-- operations -->", "<!-- end -->"
-SERVICES = ("events", "sqs", "route53", "sts", "iam")
+SERVICES = ("events", "sqs", "logs", "route53", "sts", "iam")
+LARGE = {"iam", "logs", "route53"}
+"""Services of which few operations are there."""
+
 DATA_PLANE = {("events", "PutEvents")}
 """Operations that have a path of their own, past the control plane's table."""
 
@@ -25,7 +28,7 @@ def render_operations() -> str:
         names = sorted(spec.service(service).operations)
         there = [name for name in names if (service, name) in present]
         absent = [name for name in names if (service, name) not in present]
-        shown = ", ".join(absent) if service not in {"route53", "iam"} else f"{len(absent)} others"
+        shown = f"{len(absent)} others" if service in LARGE else ", ".join(absent)
         lines.append(
             f"| `{service}` | {', '.join(there)} ({len(there)} of {len(names)}) | {shown or '-'} |"
         )

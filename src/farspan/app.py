@@ -28,6 +28,7 @@ from farspan.config import Config, NodeConfig
 from farspan.control.connections import record_authorization, rewrap_secrets
 from farspan.control.endpoints import advance_endpoints
 from farspan.control.message_moves import advance_message_moves
+from farspan.control.passed_roles import role_denial
 from farspan.control.plane import ControlPlane
 from farspan.control.replays import advance_replays, turns_between
 from farspan.delivery.service import DeliveryService
@@ -35,9 +36,12 @@ from farspan.endpoints.failover import Evidence, Hold, weigh
 from farspan.endpoints.service import Outlook, RoutingService
 from farspan.health.service import HealthService
 from farspan.ingest.service import IngestService
+from farspan.logs.service import LogService
 from farspan.model.archive import Archive, archive_feed
 from farspan.model.connection import Connection
+from farspan.model.delivery import Outcome
 from farspan.model.endpoint import Endpoint
+from farspan.model.forwarding import ForwardReply, ForwardRequest
 from farspan.model.health_check import HealthCheck, Vote
 from farspan.model.role import Role
 from farspan.model.rule import Rule
@@ -47,7 +51,7 @@ from farspan.replication.stream import StreamReply, StreamRequest
 from farspan.retention import Retention
 from farspan.schedules.service import ScheduleService
 from farspan.sealing import Sealer, open_sealer
-from farspan.senders import Senders
+from farspan.senders import Inside, Senders
 from farspan.sessions import SessionTokens
 from farspan.store.base import STORE_FILE_NAME, Store, StoreError
 from farspan.store.sqlite import open_store
@@ -195,11 +199,13 @@ class Node:
     def _join_region(self, store: Store, resources: Resources) -> Region:
         name = resources.region
         queues = QueueService(name, store, self._clock, self._ids, resources.queue)
+        logs = LogService(resources, self._clock, self._ids)
         sealer = self._sealer(resources)
         table = resources.table(Archive)
         archives = ArchiveService(store, self._clock, lambda a, name: table.get(f"{a}/{name}"))
+        inside = Inside(queues, archives, logs, self._forward, self._role_denial)
         report = self._record_authorization
-        senders = Senders(self.config, self._clock, resources, queues, archives, sealer, report)
+        senders = Senders(self.config, self._clock, resources, inside, sealer, report)
         ingest = IngestService(name, store, self._clock, self._ids, resources.event_bus)
         delivery = DeliveryService(
             store, self._clock, self._ids, senders.sender_of, senders.dead_letters
@@ -232,6 +238,7 @@ class Node:
             ingest=ingest,
             archives=archives,
             delivery=delivery,
+            logs=logs,
             quotas=self.config.quotas,
             targets=self.config.targets,
         )
@@ -267,6 +274,20 @@ class Node:
             None if refusal is None else str(refusal),
             is_verdict=refusal is not None and refusal.is_verdict,
         )
+
+    async def _forward(self, region: str, request: ForwardRequest) -> ForwardReply:
+        """Have a Region's bus take events of a rule of this Region."""
+        assert self.region is not None, "a Region has rules"
+        if region == self.region.resources.region:
+            return await self.region.ingest.take_forwarded(request)
+        node = self.config.node_of(region)
+        if node is None:
+            raise ConnectionError(f"no node serves {region}")
+        return await self._peers.forward(node, request)
+
+    def _role_denial(self, role_arn: str, event_bus: str, rule_arn: str) -> Outcome | None:
+        assert self.region is not None, "a Region has rules"
+        return role_denial(self.region.plane, role_arn, event_bus, source_arn=rule_arn)
 
     def _sealer(self, resources: Resources) -> Sealer:
         connections = resources.table(Connection).values()

@@ -218,6 +218,17 @@ class UnsupportedOperation(AwsError):
     """SQS has this, Farspan does not have it yet."""
 
 
+# --- logs ------------------------------------------------------------------------------------
+
+
+class InvalidParameterException(AwsError):
+    """A parameter is not one that CloudWatch Logs takes."""
+
+
+class TooManyTagsException(AwsError):
+    """The log group would have more than 50 tags."""
+
+
 # --- iam, and roles in sts -------------------------------------------------------------------
 
 

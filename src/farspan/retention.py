@@ -12,7 +12,10 @@ from farspan.catalog.resources import Resources
 from farspan.delivery.service import delivery_cursor
 from farspan.model.archive import Archive
 from farspan.model.endpoint import Endpoint
+from farspan.model.log_group import LOG_PREFIX, LogGroup
 from farspan.store.base import TRIM_BATCH_COUNT, Result, Store, Trim
+
+SECONDS_A_DAY = 86_400
 
 
 class Retention:
@@ -44,7 +47,11 @@ class Retention:
         with_rules = {rule.event_bus_key for rule in self._resources.rules.values()}
         with_rules |= {archive.event_bus_key for archive in archives if archive.rule_stands}
         # The store's list, not the resources': default buses and deleted ones have logs as well.
+        kept = {group.log_key: group for group in self._resources.table(LogGroup).values()}
         for event_bus in await self._store.event_buses():
+            if event_bus.startswith(LOG_PREFIX):
+                await self._trim_group(event_bus, kept.get(event_bus), now)
+                continue
             last = await self._store.position_at(event_bus, now - self._seconds)
             if event_bus in with_rules:
                 last = min(last, await self._store.cursor(delivery_cursor(event_bus)))
@@ -53,6 +60,18 @@ class Retention:
             while last > 0 and removed == TRIM_BATCH_COUNT:
                 (removed,) = await self._store.commit([Trim(event_bus, last + 1)])
                 await self._pause()
+
+    async def _trim_group(self, log_key: str, group: LogGroup | None, now: float) -> None:
+        """Trim what a log group keeps no longer, and all that a deleted one left."""
+        last = await self._store.log_end(log_key)
+        if group is not None:
+            if group.retention_in_days is None:
+                return
+            seconds = group.retention_in_days * SECONDS_A_DAY
+            last = await self._store.position_at(log_key, now - seconds)
+        removed: Result = TRIM_BATCH_COUNT
+        while last > 0 and removed == TRIM_BATCH_COUNT:
+            (removed,) = await self._store.commit([Trim(log_key, last + 1)])
 
     async def _last_shipped(self, event_bus: str, last: int) -> int:
         """Return the last position up to `last` before anything that has yet to be shipped."""

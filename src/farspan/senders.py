@@ -7,6 +7,7 @@ to a target passes one guard.
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,10 +16,13 @@ from farspan.catalog.permissions import takes_from_rule
 from farspan.catalog.resources import Resources
 from farspan.clock import Clock
 from farspan.config import Config, TargetsConfig
+from farspan.logs.service import LogGone, LogService
 from farspan.model.api_destination import ApiDestination
 from farspan.model.arn import parse_arn
 from farspan.model.bus import DEFAULT_BUS_NAME
 from farspan.model.connection import Connection, Secret
+from farspan.model.event import CallId
+from farspan.model.log_group import LogEvent
 from farspan.model.queue import Queue
 from farspan.queues.service import QueueService
 from farspan.sealing import Sealer
@@ -30,11 +34,23 @@ from farspan.targets.aws_wire import AwsOperation, ServiceUrl, Unsigned
 from farspan.targets.base import TargetSender
 from farspan.targets.connector import Connector, tls_context
 from farspan.targets.egress import Egress, egress
+from farspan.targets.event_bus import EventBusTarget, Forward, RoleDenial
+from farspan.targets.log_group import LogGroupTarget, LogWriter
 from farspan.targets.oauth import Report, TokenSource
 from farspan.targets.sqs import DeadLetterTarget, QueueAccess, QueueTarget
 from farspan.wire import spec
 from farspan.wire.http import Request
 from farspan.wire.sigv4 import sign
+
+
+class Inside(NamedTuple):
+    """What targets that are inside Farspan are reached through."""
+
+    queues: QueueService
+    archives: ArchiveService
+    logs: LogService
+    forward: Forward
+    role_denial: RoleDenial
 
 
 class Senders:
@@ -45,22 +61,21 @@ class Senders:
         config: Config,
         clock: Clock,
         resources: Resources,
-        queues: QueueService,
-        archives: ArchiveService,
+        inside: Inside,
         sealer: Sealer,
         report: Report,
     ) -> None:
         self._config = config
         self._clock = clock
         self._sealer = sealer
-        self._archives = archives
+        self._archives = inside.archives
         self._resources = resources
         self._connector = Connector(
             functools.cache(self._egress_of), tls_context(config.targets.ca_file)
         )
         self.tokens = TokenSource(self._connector, clock, self._open_secret, report)
         access = QueueAccess(resources.queue, self._takes)
-        self.dead_letters = DeadLetterTarget(queues, access, clock.now)
+        self.dead_letters = DeadLetterTarget(inside.queues, access, clock.now)
         self._service_urls = service_urls(config.targets)
         aws_api = self._aws_api()
         self._senders: dict[str, TargetSender] = {
@@ -68,7 +83,9 @@ class Senders:
             "execute-api": ApiGatewayTarget(
                 self._connector, clock, self._service_urls.get("execute-api"), self._sign
             ),
-            "sqs": QueueTarget(queues, access, clock.now),
+            "sqs": QueueTarget(inside.queues, access, clock.now),
+            "logs": LogGroupTarget(resources.region, log_writer(inside.logs), clock.now),
+            "event-bus": EventBusTarget(resources.region, inside.forward, inside.role_denial),
             "events": ApiDestinationTarget(
                 self._connector,
                 self.tokens,
@@ -86,7 +103,8 @@ class Senders:
             return None
         if arn.service == "events" and arn.resource.startswith("archive/"):
             return self._archives
-        return self._senders.get(arn.service)
+        is_bus = arn.service == "events" and arn.resource.startswith("event-bus/")
+        return self._senders.get("event-bus" if is_bus else arn.service)
 
     def _aws_api(self) -> AwsApiTarget:
         """Return what calls AWS's own APIs, with the models of the services that have a URL."""
@@ -130,6 +148,24 @@ class Senders:
         """Stop what is under way."""
         await self.tokens.close()
         await self._connector.close()
+
+
+def log_writer(logs: LogService) -> LogWriter:
+    """Return what writes to log groups for targets."""
+
+    async def write(
+        account: str, group: str, stream: str, batches: list[tuple[CallId, list[LogEvent]]]
+    ) -> bool:
+        found = logs.group(account, group)
+        if found is None:
+            return False
+        try:
+            await logs.write(found, stream, batches)
+        except LogGone:
+            return False
+        return True
+
+    return write
 
 
 def service_urls(targets: TargetsConfig) -> dict[str, ServiceUrl]:

@@ -118,6 +118,18 @@ async def test_trace_headers_stay_with_their_events(store: Store) -> None:
     assert first == streamed
 
 
+@pytest.mark.parametrize("headers", [(), ("Root=1",)], ids=["plain", "traced"])
+async def test_what_was_forwarded_stays_marked(
+    store: Store, headers: tuple[str | None, ...]
+) -> None:
+    """With trace headers or without, and its neighbours stay unmarked."""
+    await store.commit([append(1, is_forwarded=True, trace_headers=headers), append(2)])
+    marked, plain = await store.read_log(BUS, 0, 10)
+
+    assert (True, False) == (marked.is_forwarded, plain.is_forwarded)
+    assert (headers, batch(1).events) == (marked.trace_headers, marked.events)
+
+
 async def test_sequences_are_dense_in_each_stream_and_origin(store: Store) -> None:
     """A stream's events of one origin are numbered from 1, whatever else the bus receives."""
     await store.commit(

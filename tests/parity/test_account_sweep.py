@@ -17,6 +17,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from botocore.model import Shape
 
+from farspan.clock import SystemClock
 from farspan.control.registry import OPERATIONS
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ SECRET = "confidential"
 SOURCE = f"aws.partner/example.com/{NAME}"
 BUS_ARN = f"arn:aws:events:{EAST}:{OWN}:event-bus/{NAME}"
 RULE_ARN = f"arn:aws:events:{EAST}:{OWN}:rule/{NAME}/{NAME}"
+LOG_GROUP_ARN = f"arn:aws:logs:{EAST}:{OWN}:log-group:{NAME}"
 QUEUE_ARN = f"arn:aws:sqs:{EAST}:{OWN}:{NAME}"
 ARCHIVE_ARN = f"arn:aws:events:{EAST}:{OWN}:archive/{NAME}"
 PATTERN = '{"source":[{"prefix":""}]}'
@@ -63,6 +65,7 @@ class FirstAccount:
     sqs: BaseClient
     iam: BaseClient
     route53: BaseClient
+    logs: BaseClient
     queue_url: str
     receipt_handle: str
     endpoint_id: str
@@ -73,6 +76,7 @@ class FirstAccount:
     def everything(self) -> dict[str, Any]:
         """Return all that can be read of it."""
         events, bus = self.events, {"EventBusName": NAME}
+        stream = {"logGroupName": NAME, "logStreamName": NAME}
         sources = events.list_event_sources(NamePrefix=SOURCE)["EventSources"]
         found = {
             "buses": events.list_event_buses()["EventBuses"],
@@ -99,6 +103,10 @@ class FirstAccount:
                 "AttachedPolicies"
             ],
             "health checks": self.route53.list_health_checks()["HealthChecks"],
+            "log groups": self.logs.describe_log_groups()["logGroups"],
+            "log streams": self.logs.describe_log_streams(logGroupName=NAME)["logStreams"],
+            "log tags": self.logs.list_tags_for_resource(resourceArn=LOG_GROUP_ARN)["tags"],
+            "log events": self.logs.get_log_events(**stream, startFromHead=True)["events"],
             "queues": self.sqs.list_queues()["QueueUrls"],
             "queue": self.sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["All"])[
                 "Attributes"
@@ -124,7 +132,7 @@ def first(
     eventually: Eventually,
 ) -> FirstAccount:
     """The first account with one of each kind, all of the same name."""
-    events, west, sqs, route53, iam = (
+    events, west, sqs, route53, iam, logs = (
         client_of(sweep.url, service, region, ("test", "test"))
         for service, region in (
             ("events", EAST),
@@ -132,6 +140,7 @@ def first(
             ("sqs", EAST),
             ("route53", EAST),
             ("iam", EAST),
+            ("logs", EAST),
         )
     )
     partner = client_of(sweep.url, "events", EAST, ("crowded", "crowded-secret"))
@@ -183,6 +192,11 @@ def first(
     iam.put_role_policy(RoleName=NAME, PolicyName=NAME, PolicyDocument=NO_GRANT)
     events.create_endpoint(**settings_of(NAME, check), Description=SECRET)
     eventually(lambda: events.describe_endpoint(Name=NAME)["State"] == "ACTIVE")
+    stream = {"logGroupName": NAME, "logStreamName": NAME}
+    logs.create_log_group(logGroupName=NAME, tags={"k": SECRET})
+    logs.create_log_stream(**stream)
+    event = {"timestamp": int(SystemClock().now() * 1_000), "message": SECRET}
+    logs.put_log_events(**stream, logEvents=[event])
     sqs.send_message(QueueUrl=url, MessageBody=SECRET)
     handle = sqs.receive_message(QueueUrl=url, VisibilityTimeout=3600)["Messages"][0]
     sqs.send_message(QueueUrl=url, MessageBody=SECRET)
@@ -191,6 +205,7 @@ def first(
         sqs=sqs,
         iam=iam,
         route53=route53,
+        logs=logs,
         queue_url=url,
         receipt_handle=handle["ReceiptHandle"],
         endpoint_id=events.describe_endpoint(Name=NAME)["EndpointId"],
@@ -229,6 +244,8 @@ def references(first: FirstAccount, *, by_arn: bool) -> dict[str, Any]:
         "Principal": OTHER,
         "QueueOwnerAWSAccountId": OWN if by_arn else None,
         "QueueUrl": first.queue_url,
+        "logGroupIdentifier": LOG_GROUP_ARN if by_arn else None,
+        "resourceArn": LOG_GROUP_ARN,
         "ReceiptHandle": first.receipt_handle,
         "ResourceARN": RULE_ARN if by_arn else BUS_ARN,
         "Action": "events:PutEvents",
@@ -246,6 +263,8 @@ def parameters(
         return {}
     found: dict[str, Any] = {}
     for name, member in shape.members.items():
+        if name == "logGroupName" and by_arn and "logGroupIdentifier" in shape.members:
+            continue  # it takes one of the two
         if name in known:
             if known[name] is not None:
                 found[name] = known[name]
@@ -255,6 +274,8 @@ def parameters(
             found[name] = BUS_ARN
         elif name in shape.required_members:
             found[name] = example(member, operation, known, by_arn=by_arn)
+        elif name == "logGroupName":
+            found[name] = NAME
     return found | special(operation, known)
 
 
@@ -327,7 +348,7 @@ def test_the_sweep_reaches_what_it_is_after(
     """The same calls, made by the first account, are answered: the parameters are good ones."""
     answered = set()
     for service, operation in SWEPT:
-        if not operation.startswith(("Describe", "List", "Get")):
+        if not operation.startswith(("Describe", "Filter", "List", "Get")):
             continue
         client = client_of(sweep.url, service, EAST, ("test", "test"), parameter_validation=False)
         model = client.meta.service_model.operation_model(operation)
@@ -348,7 +369,11 @@ def test_the_sweep_reaches_what_it_is_after(
         "DescribeEndpoint",
         "DescribeEventBus",
         "DescribeReplay",
+        "DescribeLogGroups",
+        "DescribeLogStreams",
         "DescribeRule",
+        "FilterLogEvents",
+        "GetLogEvents",
         "GetQueueAttributes",
         "GetQueueUrl",
         "ListTagsForResource",

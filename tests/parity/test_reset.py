@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from farspan.clock import SystemClock
 from farspan.config import Credential
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ def fill(open_client: Callable[..., Any], account: str) -> None:
     events.put_rule(Name="r", EventBusName="orders", EventPattern='{"source":["shop"]}')
     url = sqs.create_queue(QueueName="q")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody="left over")
+    logs, stream = open_client("logs", account), {"logGroupName": "g", "logStreamName": "s"}
+    logs.create_log_group(logGroupName="g")
+    logs.create_log_stream(**stream)
+    now = int(SystemClock().now() * 1_000)
+    logs.put_log_events(**stream, logEvents=[{"timestamp": now, "message": "left over"}])
     open_client("route53", account).create_health_check(
         CallerReference="once",
         HealthCheckConfig={"Type": "TCP", "IPAddress": "127.0.0.1", "Port": 9},
@@ -47,7 +53,9 @@ def is_empty(open_client: Callable[..., Any], account: str) -> bool:
     buses = open_client("events", account).list_event_buses()["EventBuses"]
     queues = open_client("sqs", account).list_queues().get("QueueUrls", [])
     checks = open_client("route53", account).list_health_checks()["HealthChecks"]
-    return [bus["Name"] for bus in buses] == ["default"] and not queues and not checks
+    groups = open_client("logs", account).describe_log_groups()["logGroups"]
+    found = [*queues, *checks, *groups]
+    return [bus["Name"] for bus in buses] == ["default"] and not found
 
 
 @pytest.mark.parametrize("path", ["/-/reset", "/moto-api/reset"])

@@ -111,6 +111,8 @@ class Api:
             ),
             ("events", "CreatePartnerEventSource", {"Name": SOURCE, "Account": ACCOUNT}),
             ("sqs", "CreateQueue", {"QueueName": NAME}),
+            ("logs", "CreateLogGroup", {"logGroupName": NAME}),
+            ("logs", "CreateLogStream", {"logGroupName": NAME, "logStreamName": NAME}),
             ("iam", "CreateRole", {"RoleName": NAME, "AssumeRolePolicyDocument": TRUST}),
         ]
         for service, name, params in calls:

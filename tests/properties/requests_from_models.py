@@ -133,7 +133,11 @@ def values(draw: st.DrawFn, shape: Shape) -> Any:
             high = min(said.get("max", low + 2), low + 2)
             return draw(st.lists(values(shape.member), min_size=low, max_size=high))
         case MapShape():
-            return draw(st.dictionaries(strings(shape.key), values(shape.value), max_size=2))
+            low = said.get("min", 0)
+            entries = st.dictionaries(
+                strings(shape.key), values(shape.value), min_size=low, max_size=max(low, 2)
+            )
+            return draw(entries)
         case StringShape():
             return draw(strings(shape))
     return draw(scalars(shape))
@@ -174,7 +178,7 @@ def least(shape: Shape) -> Any:
         case ListShape():
             return [least(shape.member)] * said.get("min", 0)
         case MapShape():
-            return {}
+            return {least(shape.key): least(shape.value)} if said.get("min") else {}
         case StringShape():
             return least_text(shape)
     return {"boolean": True, "blob": "YQ==", "timestamp": 1}.get(

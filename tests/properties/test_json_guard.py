@@ -17,7 +17,7 @@ from requests_from_models import least
 
 from farspan.wire.http import Request
 
-JSON = [key for key in SERVED if key[0] in {"events", "sqs"}]
+JSON = [key for key in SERVED if key[0] in {"events", "logs", "sqs"}]
 FORMS = [key for key in SERVED if key[0] in {"iam", "sts"}]
 every_json_operation = pytest.mark.parametrize(("service", "name"), JSON)
 every_form_operation = pytest.mark.parametrize(("service", "name"), FORMS)

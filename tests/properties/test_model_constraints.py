@@ -26,7 +26,12 @@ from requests_from_models import (
 EVERYWHERE = {"AccessDeniedException", "ThrottlingException", "ValidationException"}
 """Errors that any operation may answer and the models do not name (AWS: common errors)."""
 
-INVALID = {"iam": "ValidationError", "route53": "InvalidInput", "sts": "ValidationError"}
+INVALID = {
+    "iam": "ValidationError",
+    "logs": "InvalidParameterException",
+    "route53": "InvalidInput",
+    "sts": "ValidationError",
+}
 """What other services than EventBridge and SQS call a broken constraint."""
 
 ALSO = {
@@ -39,10 +44,13 @@ ALSO = {
 CHOSEN = {("events", "PutEvents"): {"ResourceNotFoundException"}}
 """Errors where AWS documents nothing: an EndpointId that is no endpoint's (docs/compatibility)."""
 
+UNMODELLED = {("logs", "PutRetentionPolicy")}
+"""Operations with a constraint that the service has and its model lacks."""
+
 OPEN_ENUMS = {"QueueAttributeName", "MessageSystemAttributeName"}
 """SQS has errors of its own for names that it does not know."""
 
-JSON = [key for key in SERVED if key[0] in {"events", "sqs"}]
+JSON = [key for key in SERVED if key[0] in {"events", "logs", "sqs"}]
 every_operation = pytest.mark.parametrize(("service", "name"), SERVED)
 every_json_operation = pytest.mark.parametrize(("service", "name"), JSON)
 several = settings(
@@ -85,7 +93,7 @@ def test_what_keeps_the_model_is_answered_by_the_model(
         *EVERYWHERE,
         *ALSO.get(service, ()),
     }
-    assert "validation error" not in answer.message
+    assert (service, name) in UNMODELLED or "validation error" not in answer.message
     assert answer.status < 500
 
 

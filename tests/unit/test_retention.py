@@ -13,6 +13,7 @@ from farspan.model.archive import Archive
 from farspan.model.bus import EventBus
 from farspan.model.endpoint import Endpoint, ReplicationState
 from farspan.model.event import CallId, EventBatch
+from farspan.model.log_group import LogGroup
 from farspan.model.rule import Rule
 from farspan.retention import Retention
 from farspan.store.base import TRIM_BATCH_COUNT, Append, MoveCursor
@@ -261,3 +262,24 @@ async def test_every_log_is_looked_at(world: World, bus: str) -> None:
     await world.put(300, 50, bus=bus)
 
     assert await world.kept(bus) == [2]
+
+
+@pytest.mark.parametrize(
+    ("days", "kept"), [(None, [1, 2, 3]), (1, [2, 3]), (3, [1, 2, 3])], ids=str
+)
+async def test_log_groups_keep_their_events_for_their_own_time(
+    world: World, days: int | None, kept: list[int]
+) -> None:
+    """Days of retention, or for ever; the time of buses is none of theirs."""
+    group = LogGroup(region=HERE, account=ACCOUNT, name="g", log_id="i", retention_in_days=days)
+    await world.resources.save(group, now=NOW)
+    await world.put(2 * 86_400, 3_600, 1, bus=group.log_key)
+
+    assert await world.kept(group.log_key) == kept
+
+
+async def test_what_a_deleted_log_group_left_goes(world: World) -> None:
+    """However young it is."""
+    await world.put(1, bus=f"-/logs/{ACCOUNT}/gone")
+
+    assert await world.kept(f"-/logs/{ACCOUNT}/gone") == []

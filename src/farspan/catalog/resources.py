@@ -22,6 +22,7 @@ from farspan.model.endpoint import Endpoint
 from farspan.model.event import EventBatch
 from farspan.model.event_source import EventSource
 from farspan.model.health_check import HealthCheck
+from farspan.model.log_group import LogGroup, LogStream
 from farspan.model.message_move import MessageMove
 from farspan.model.queue import Queue
 from farspan.model.role import Role
@@ -67,6 +68,8 @@ KINDS: tuple[type[Resource], ...] = (
     EventSource,
     Role,
     MessageMove,
+    LogGroup,
+    LogStream,
 )
 """Every kind of resource. A new one is a Struct in `model` and an entry here."""
 

@@ -34,6 +34,7 @@ from farspan.model.arn import (
     rule_arn,
 )
 from farspan.model.bus import DEFAULT_BUS_NAME
+from farspan.model.log_group import log_group_arn
 from farspan.policy import Policy, Request
 
 if TYPE_CHECKING:
@@ -87,6 +88,9 @@ RULE_MEMBERS: Final = {
     "RemoveTargets": "Rule",
 }
 """The operations on a rule, and the member that names it."""
+
+STREAM_OPERATIONS: Final = frozenset({"DeleteLogStream", "GetLogEvents", "PutLogEvents"})
+"""The operations on a stream of a log group; the others are on the group."""
 
 NAMED_KINDS: Final = {
     "ApiDestination": ("Name", "api-destination"),
@@ -299,9 +303,23 @@ def _sts_resource(plane: ControlPlane, caller: Caller, name: str, params: Params
     return str(params.get("RoleArn") or ANY)
 
 
+def _logs_resource(plane: ControlPlane, caller: Caller, name: str, params: Params) -> str:
+    if params.get("resourceArn"):
+        return in_one_partition(str(params["resourceArn"]))
+    group = params.get("logGroupName") or params.get("logGroupIdentifier") or ""
+    if parse_arn(group) is not None:
+        arn = in_one_partition(group).removesuffix(":*")
+    else:
+        arn = log_group_arn(plane.region, caller.account, group)
+    if name in STREAM_OPERATIONS or not group:
+        return f"{arn}:log-stream:{params.get('logStreamName') or ''}"
+    return f"{arn}:*"
+
+
 _RESOURCES: Final[Mapping[str, Callable[[ControlPlane, Caller, str, Params], str]]] = {
     "events": _events_resource,
     "iam": _iam_resource,
+    "logs": _logs_resource,
     "route53": _route53_resource,
     "sqs": _sqs_resource,
     "sts": _sts_resource,

@@ -20,6 +20,7 @@ from farspan.config import QuotaConfig, TargetsConfig
 from farspan.control.grants import Grants
 from farspan.delivery.service import DeliveryService
 from farspan.ingest.service import IngestService
+from farspan.logs.service import LogService
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, Vote
 from farspan.model.role import Role
@@ -100,6 +101,7 @@ class ControlPlane:
     ingest: IngestService
     archives: ArchiveService
     delivery: DeliveryService
+    logs: LogService
     quotas: QuotaConfig = field(default_factory=QuotaConfig)
     targets: TargetsConfig = field(default_factory=TargetsConfig)
     started_at: float = 0.0

@@ -11,6 +11,7 @@ from farspan.catalog.resources import Resource
 from farspan.control.plane import ControlPlane
 from farspan.delivery.service import RETRY_TIMERS
 from farspan.model.archive import Archive
+from farspan.model.log_group import LOG_PREFIX
 from farspan.model.queue import Queue
 from farspan.store.base import TRIM_BATCH_COUNT, Change, DropTimers, Trim
 
@@ -48,7 +49,8 @@ def _ending(plane: ControlPlane, resource: Resource) -> tuple[Change, ...]:
 async def _empty_logs(plane: ControlPlane, account: str | None) -> None:
     """Remove the events of the account's buses. Positions go on: no id is given out twice."""
     for event_bus in await plane.resources.logs():
-        if account is None or event_bus.startswith(f"{account}/"):
+        own = (f"{account}/", f"{LOG_PREFIX}{account}/")
+        if account is None or event_bus.startswith(own):
             end = await plane.resources.log_end(event_bus)
             removed: object = TRIM_BATCH_COUNT
             while removed == TRIM_BATCH_COUNT:

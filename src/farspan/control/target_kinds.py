@@ -9,15 +9,22 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from farspan.control.condition_keys import in_one_partition
 from farspan.control.plane import Caller, ControlPlane
 from farspan.delivery.event_values import parse_path
 from farspan.delivery.parameters import paths_in
-from farspan.errors import ValidationException
+from farspan.errors import AccessDeniedException, ValidationException
 from farspan.model.arn import Arn, parse_arn
+from farspan.model.log_group import log_group_name_in
 from farspan.model.queue import FIFO_SUFFIX
 from farspan.targets.aws_kinds import MEMBERS, AwsKind, kind_of, no_url
 
 API_DESTINATION = re.compile(r"api-destination/[.\-_A-Za-z0-9]{1,64}/[\-A-Za-z0-9]+")
+
+EVENT_BUS = re.compile(r"event-bus/[/.\-_A-Za-z0-9]{1,256}")
+
+WHOLE_EVENT_REFUSES = ("Input", "InputPath", "InputTransformer", "RetryPolicy")
+"""What a target that is a bus cannot have."""
 
 REST_API = re.compile(r"[A-Za-z0-9]+/[^/]+/(\*|GET|HEAD|OPTIONS|PUT|POST|PATCH|DELETE)(/.*)?")
 """An API of API Gateway: its id, a stage, a method and a path."""
@@ -43,6 +50,12 @@ def target_parameters(
         _check_owner(plane, caller, arn, text, "an API destination")
         _check_role(given)
         allowed = frozenset({"HttpParameters"})
+    elif arn.service == "logs" and log_group_name_in(arn.resource) is not None:
+        _check_owner(plane, caller, arn, text, "a log group")
+        allowed = frozenset()
+    elif is_event_bus(arn):
+        _check_role(given)
+        allowed = frozenset()
     elif arn.service == "execute-api" and REST_API.fullmatch(arn.resource):
         _check_owner(plane, caller, arn, text, "an API")
         if "execute-api" not in plane.targets.endpoints:
@@ -63,6 +76,46 @@ def target_parameters(
             )
         _check_paths(member, own[member], target_id)
     return dict(own)
+
+
+def is_event_bus(arn: Arn) -> bool:
+    """Return whether an ARN is an event bus's."""
+    return arn.service == "events" and EVENT_BUS.fullmatch(arn.resource) is not None
+
+
+def check_bus_target(
+    plane: ControlPlane, caller: Caller, given: Mapping[str, Any], own_bus: str
+) -> None:
+    """Refuse a bus that cannot be the target of a rule on `own_bus`, an ARN; other kinds pass.
+
+    An event is forwarded whole, and by EventBridge's own retry policy (recorded from AWS; the texts
+    are ours, but for the role's).
+    """
+    target_id, text = given["Id"], given["Arn"]
+    arn = _parsed(text)
+    if not is_event_bus(arn):
+        return
+    role = parse_arn(given["RoleArn"])
+    if role is None or role.service != "iam":
+        raise ValidationException(f"RoleArn of target {target_id} is no role's ARN.")
+    if role.account != caller.account:
+        raise AccessDeniedException("Cross-account pass role is not allowed.")
+    if arn.region not in plane.regions:
+        raise ValidationException(
+            f"Parameter {text} is not valid. Reason: Region {arn.region} is none of this "
+            f"deployment ({', '.join(plane.regions)})."
+        )
+    if in_one_partition(text) == own_bus:
+        raise ValidationException(
+            f"Parameter {text} is not valid. Reason: an event bus cannot be a target of its own "
+            "rules."
+        )
+    for member in WHOLE_EVENT_REFUSES:
+        if given.get(member) is not None:
+            raise ValidationException(
+                f"Parameter {member} is not valid for target {target_id}. Reason: an event bus "
+                f"takes no {member}."
+            )
 
 
 def _check_aws(

@@ -14,9 +14,10 @@ from farspan.control.passed_roles import check_passed_role
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
 from farspan.control.rules import existing_rule, refuse_managed
 from farspan.control.target_inputs import target_input
-from farspan.control.target_kinds import check_queue, target_parameters
+from farspan.control.target_kinds import check_bus_target, check_queue, target_parameters
 from farspan.errors import LimitExceededException, ManagedRuleException
-from farspan.model.rule import RetryPolicy, Target
+from farspan.model.arn import event_bus_arn
+from farspan.model.rule import RetryPolicy, Rule, Target
 
 MEMBERS = frozenset(
     {
@@ -42,7 +43,7 @@ async def put_targets(plane: ControlPlane, caller: Caller, params: Params) -> Ou
         raise ManagedRuleException(f"{rule.name} is a managed rule.")
     targets = dict(rule.targets)
     for given in params["Targets"]:
-        target = _target(plane, caller, given)
+        target = _target(plane, caller, given, rule)
         check_passed_role(plane, caller.account, given.get("RoleArn"), source_arn=rule.arn)
         targets[target.id] = target
     if len(targets) > plane.quotas.targets_per_rule:
@@ -84,10 +85,13 @@ async def remove_targets(plane: ControlPlane, caller: Caller, params: Params) ->
     return {"FailedEntryCount": 0, "FailedEntries": []}
 
 
-def _target(plane: ControlPlane, caller: Caller, given: Mapping[str, Any]) -> Target:
+def _target(plane: ControlPlane, caller: Caller, given: Mapping[str, Any], rule: Rule) -> Target:
     target_id, arn = given["Id"], given["Arn"]
     parameters = target_parameters(
         plane, caller, {name: value for name, value in given.items() if name not in MEMBERS}, given
+    )
+    check_bus_target(
+        plane, caller, given, event_bus_arn(rule.region, rule.account, rule.event_bus_name)
     )
     said = target_input(target_id, given)
     dead_letter_arn = (given.get("DeadLetterConfig") or {}).get("Arn")
@@ -106,6 +110,7 @@ def _target(plane: ControlPlane, caller: Caller, given: Mapping[str, Any]) -> Ta
             maximum_event_age_in_seconds=policy.get("MaximumEventAgeInSeconds", 86_400),
         ),
         parameters=parameters,
+        role_arn=given.get("RoleArn"),
         given=_shown(given),
     )
 

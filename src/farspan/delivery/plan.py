@@ -17,6 +17,9 @@ def plan_deliveries(
     now: float,
     accepted_at: float,
     trace_header: str | None = None,
+    *,
+    origin: str = "",
+    is_forwarded: bool = False,
 ) -> list[Delivery]:
     """Return one delivery for each target of each rule, with ids that planning again gives again.
 
@@ -48,6 +51,9 @@ def plan_deliveries(
                     dead_letter_arn=target.dead_letter_arn,
                     trace_header=trace_header,
                     parameters=parameters,
+                    role_arn=target.role_arn,
+                    origin=origin,
+                    is_forwarded=is_forwarded,
                 )
             )
     return deliveries

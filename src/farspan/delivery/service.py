@@ -215,7 +215,15 @@ class DeliveryService:
             traces = batch.trace_headers[first:] or repeat(None)
             for event, trace in zip(batch.events[first:], traces, strict=False):
                 rules = rulebook.match(event)
-                deliveries += plan_deliveries(event, rules, now, batch.accepted_at, trace)
+                deliveries += plan_deliveries(
+                    event,
+                    rules,
+                    now,
+                    batch.accepted_at,
+                    trace,
+                    origin=batch.origin,
+                    is_forwarded=batch.is_forwarded,
+                )
             cursor = batch.position + len(batch.events) - 1
         return deliveries, cursor
 

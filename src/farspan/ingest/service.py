@@ -1,4 +1,4 @@
-"""PutEvents as it runs: entries in, durable events and their ids out.
+"""PutEvents as it runs: entries in, durable events and their ids out; and what rules forward.
 
 Owns the append to the log, and the canary that tells whether an append works at all. A caller has
 its ids only once the commit is durable.
@@ -14,7 +14,8 @@ import msgspec
 
 from farspan.catalog.permissions import check_permission
 from farspan.clock import Clock, IdSource
-from farspan.errors import ServiceUnavailableException
+from farspan.errors import AccessDeniedException, ServiceUnavailableException
+from farspan.ingest import forwarding
 from farspan.ingest.entries import (
     Acceptance,
     Entry,
@@ -25,10 +26,12 @@ from farspan.ingest.entries import (
     condition_keys_of,
     trace_header_in,
 )
+from farspan.ingest.forwarding import arrival
 from farspan.model.arn import Arn, event_bus_arn, parse_arn
 from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
 from farspan.model.endpoint import Endpoint
 from farspan.model.event import CALL_ID_BYTES, CallId, EventBatch, call_id_of, event_bus_key
+from farspan.model.forwarding import ForwardedEvent, ForwardReply, ForwardRequest
 from farspan.store.base import Append, Appended, Change, Store, StoreError, Trim
 
 CANARY_BUS = "-/canary"
@@ -168,6 +171,44 @@ class IngestService:
         if appends:
             await self._append(appends)
         return results
+
+    async def take_forwarded(self, request: ForwardRequest) -> ForwardReply:
+        """Take what a rule of another bus forwards; every event without a denial is durable.
+
+        Raises ServiceUnavailableException where the store cannot take anything.
+        """
+        arn = parse_arn(request.event_bus_arn)
+        assert arn is not None, "a target's ARN was read when it was put"
+        bus = self._find_event_bus(arn.account, _name_in(arn))
+        now = self._clock.now()
+        denials = [self._denial(request, arn, bus, forwarded) for forwarded in request.events]
+        appends: list[Change] = [
+            Append(arrival(each, request, event_bus=bus.key, region=self._region, now=now))
+            for each, denial in zip(request.events, denials, strict=True)
+            if bus is not None and denial is None
+        ]
+        if appends:
+            await self._append(appends)
+        return ForwardReply(denials=tuple(denials))
+
+    def _denial(
+        self, request: ForwardRequest, arn: Arn, bus: EventBus | None, forwarded: ForwardedEvent
+    ) -> str | None:
+        """Return why a bus does not take a forwarded event: what PutEvents would be told."""
+        if arn.account == request.account and (bus is None or bus.policy is None):
+            return None
+        try:
+            check_permission(
+                bus,
+                account=request.account,
+                principal=request.role_arn,
+                action="events:PutEvents",
+                resource=event_bus_arn(arn.region, arn.account, _name_in(arn)),
+                context=forwarding.condition_keys_of(forwarded),
+            )
+        except AccessDeniedException as error:
+            return error.message
+        return None
 
     def _partner_placement(
         self, account: str, active: frozenset[str]

@@ -60,7 +60,8 @@ class EventBatch:
     `stream` (the EndpointId); `origin` is the Region that accepted it from a client. `sequence`
     numbers the events of one origin in one stream densely from 1: the number of the batch's first
     event, 0 outside a stream or while the store has not assigned it. `position` numbers the
-    events of one bus likewise, 0 while not assigned.
+    events of one bus likewise, 0 while not assigned. `is_forwarded` is set on what a rule of
+    another bus of a Region sent: that may not go through a further one.
     """
 
     event_bus: str
@@ -72,6 +73,7 @@ class EventBatch:
     sequence: int = 0
     position: int = 0
     trace_headers: tuple[str | None, ...] = ()
+    is_forwarded: bool = False
 
 
 def with_resource(envelope: bytes, resource: str) -> bytes:

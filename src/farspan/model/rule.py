@@ -60,6 +60,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     dead_letter_arn: str | None = None
     retry_policy: RetryPolicy = RetryPolicy()
     parameters: dict[str, Any] = {}
+    role_arn: str | None = None
     given: dict[str, object] = {}
 
     @property

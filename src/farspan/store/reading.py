@@ -15,6 +15,9 @@ from farspan.store.schema import BUS_SHIFT, POSITION_MASK, Sql
 _encode = msgspec.msgpack.Encoder().encode
 _decode_events = msgspec.msgpack.Decoder(tuple[bytes, ...]).decode
 _decode_traced_events = msgspec.msgpack.Decoder(tuple[tuple[bytes, str | None], ...]).decode
+_decode_forwarded = msgspec.msgpack.Decoder(
+    tuple[bool, tuple[bytes, ...], tuple[str | None, ...]]
+).decode
 
 
 def bus_number(connection: apsw.Connection, name: str) -> int | None:
@@ -48,19 +51,29 @@ def last_sequence(batch: EventBatch) -> int:
 
 
 def write_events(batch: EventBatch) -> bytes:
-    """Return a batch's events as the log has them: with their trace headers where one has one."""
+    """Return a batch's events as the log has them: with their trace headers where one has one.
+
+    What was forwarded has a form of its own, so that the rest needs no mark.
+    """
+    if batch.is_forwarded:
+        return _encode((True, batch.events, batch.trace_headers))
     if not batch.trace_headers:
         return _encode(batch.events)
     return _encode(tuple(zip(batch.events, batch.trace_headers, strict=True)))
 
 
-def read_events(body: bytes) -> tuple[tuple[bytes, ...], tuple[str | None, ...]]:
-    """Return a batch's events and their trace headers, as `EventBatch` has them."""
+def read_events(body: bytes) -> tuple[tuple[bytes, ...], tuple[str | None, ...], bool]:
+    """Return a batch's events, their trace headers and its mark, as `EventBatch` has them."""
     try:
-        return _decode_events(body), ()
+        return _decode_events(body), (), False
+    except msgspec.ValidationError:
+        pass
+    try:
+        is_forwarded, events, trace_headers = _decode_forwarded(body)
     except msgspec.ValidationError:
         events, trace_headers = zip(*_decode_traced_events(body), strict=True)
-        return events, trace_headers
+        return events, trace_headers, False
+    return events, trace_headers, is_forwarded
 
 
 def take(
@@ -75,7 +88,7 @@ def take(
     for key, call, accepted_at, origin, stream, sequence, body in rows:
         key = cast("int", key)
         bus = event_bus if isinstance(event_bus, str) else event_bus[key >> BUS_SHIFT]
-        events, trace_headers = read_events(cast("bytes", body))
+        events, trace_headers, is_forwarded = read_events(cast("bytes", body))
         batch = EventBatch(
             event_bus=bus,
             call=CallId(cast("bytes", call)),
@@ -86,6 +99,7 @@ def take(
             sequence=cast("int", sequence),
             position=key & POSITION_MASK,
             trace_headers=trace_headers,
+            is_forwarded=is_forwarded,
         )
         if not wanted(batch):
             continue

@@ -8,8 +8,9 @@ reading on from a cursor is a range scan: 2^40 events for each of 2^23 buses.
 from __future__ import annotations
 
 APPLICATION_ID = 0x46525350  # "FRSP"
-FORMAT_VERSION = 3
-"""1 had no trace headers in a batch's body, which is read as it is. 2 had no groups of timers."""
+FORMAT_VERSION = 4
+"""1 had no trace headers in a batch's body, which is read as it is. 2 had no groups of timers, 3 no
+mark of what was forwarded, without which a batch is read as it is."""
 
 BUS_SHIFT = 40
 POSITION_MASK = (1 << BUS_SHIFT) - 1

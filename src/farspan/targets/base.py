@@ -24,6 +24,10 @@ CONNECTION_FAILURE = "CONNECTION_FAILURE"  # the target cannot be reached
 ERROR_FROM_TARGET = "ERROR_FROM_TARGET"  # the target failed
 SDK_CLIENT_ERROR = "SDK_CLIENT_ERROR"  # the target refuses the request
 THROTTLING = "THROTTLING"  # the target has too much to do
+CROSS_REGION_INGESTION_FAILED = "CROSS_REGION_INGESTION_FAILED"  # its Region cannot be reached
+FAILED_TO_ASSUME_ROLE = "FAILED_TO_ASSUME_ROLE"  # the target's role is not there
+THIRD_ACCOUNT_HOP_DETECTED = "THIRD_ACCOUNT_HOP_DETECTED"  # came from a bus of this Region already
+THIRD_REGION_HOP_DETECTED = "THIRD_REGION_HOP_DETECTED"  # came from another Region already
 TIMEOUT = "TIMEOUT"  # the target did not answer in time
 
 INVALID_INPUT = Outcome(

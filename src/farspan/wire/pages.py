@@ -22,11 +22,12 @@ from farspan.errors import (
     ServiceUnavailableException,
     ValidationException,
 )
+from farspan.model.forwarding import ForwardRequest
 from farspan.replication.stream import StreamRequest
 from farspan.store.base import StoreError
 from farspan.wire.forward import FORWARDED_HEADER, UNAVAILABLE_STATUS
 from farspan.wire.http import Request, Response
-from farspan.wire.peers import REPORT_PATH, STREAM_PATH
+from farspan.wire.peers import FORWARD_PATH, REPORT_PATH, STREAM_PATH
 from farspan.wire.services import NodeServices
 
 STATUS_PATH: Final = "/_farspan/status"
@@ -62,6 +63,7 @@ class Pages:
             STATUS_PATH: self._status,
             REPORT_PATH: self._report,
             STREAM_PATH: self._stream,
+            FORWARD_PATH: self._forward,
             RESET_PATH: self._reset,
             RESET_ALIAS_PATH: self._reset,
             HEALTH_ALIAS_PATH: self._health_alias,
@@ -111,6 +113,16 @@ class Pages:
         except msgspec.MsgspecError as error:
             raise ValidationException(f"The stream request is not valid: {error}.") from error
         return Response(body=_pack(await self._own.replication.serve(asked)))
+
+    async def _forward(self, request: Request) -> Response:
+        self._services.access.check_peer(request)
+        if self._own is None:
+            raise ValidationException("This node is an edge: it has no event buses.")
+        try:
+            asked = msgspec.msgpack.decode(request.body, type=ForwardRequest)
+        except msgspec.MsgspecError as error:
+            raise ValidationException(f"What is forwarded is not valid: {error}.") from error
+        return Response(body=_pack(await self._own.ingest.take_forwarded(asked)))
 
     # --- test suites ----------------------------------------------------------------------
 
@@ -167,7 +179,7 @@ class Pages:
         return removed
 
     async def _health_alias(self, _request: Request) -> Response:
-        services = dict.fromkeys(("events", "sqs", "route53", "sts", "iam"), "running")
+        services = dict.fromkeys(("events", "sqs", "logs", "route53", "sts", "iam"), "running")
         return _json({"services": services, "edition": "farspan", "version": __version__})
 
     async def _init_alias(self, _request: Request) -> Response:

@@ -10,6 +10,7 @@ import msgspec
 from farspan.catalog.federation import PeerReport
 from farspan.clock import Clock
 from farspan.config import NODE_ACCESS_KEY_ID, NodeConfig
+from farspan.model.forwarding import ForwardReply, ForwardRequest
 from farspan.replication.stream import StreamReply, StreamRequest
 from farspan.wire.access import PEER_SERVICE
 from farspan.wire.forward import Forwarder
@@ -18,6 +19,7 @@ from farspan.wire.sigv4 import sign
 
 REPORT_PATH = "/_farspan/peer/report"
 STREAM_PATH = "/_farspan/peer/stream"
+FORWARD_PATH = "/_farspan/peer/forward"
 REPLY_BYTES_MAX = 256 * 1024 * 1024
 STREAM_SECONDS_MAX = 15.0
 
@@ -40,6 +42,11 @@ class PeerClient:
         """Return what follows in a stream. Raises as `report` does."""
         body = await self._ask(node, STREAM_PATH, _encode(request))
         return msgspec.msgpack.decode(body, type=StreamReply)
+
+    async def forward(self, node: NodeConfig, request: ForwardRequest) -> ForwardReply:
+        """Have a node's Region take events of a rule of this one. Raises as `report` does."""
+        body = await self._ask(node, FORWARD_PATH, _encode(request))
+        return msgspec.msgpack.decode(body, type=ForwardReply)
 
     async def _ask(self, node: NodeConfig, path: str, body: bytes) -> bytes:
         request = Request(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from farspan.wire.http import Request, Response
     from farspan.wire.spec import Operation, Service
 
+JSON_SERVICES: Final = ("events", "sqs", "logs")
 Dialect = Literal["json", "xml", "cbor"]
 
 _FORM_SERVICES: Final = {spec.API_VERSIONS[name]: name for name in ("iam", "sts")}
@@ -136,7 +137,7 @@ def _service(call: Call | None) -> Service:
 @cache
 def _targets() -> Mapping[str, Call]:
     """Every JSON operation by its X-Amz-Target. They are all POSTs."""
-    services = (spec.service(name) for name in ("events", "sqs"))
+    services = (spec.service(name) for name in JSON_SERVICES)
     return {
         f"{service.target_prefix}.{name}": Call(service=service, action=name)
         for service in services
@@ -146,7 +147,7 @@ def _targets() -> Mapping[str, Call]:
 
 def _unknown_target(target: str) -> Call:
     prefix, _, action = target.partition(".")
-    for name in ("events", "sqs"):
+    for name in JSON_SERVICES:
         service = spec.service(name)
         if prefix == service.target_prefix and action not in service.operations:
             return Call(service=service, action=action[:_ACTION_LENGTH_MAX])

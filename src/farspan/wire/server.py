@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from urllib.parse import parse_qs
 
@@ -26,6 +26,7 @@ from farspan.errors import (
     AwsError,
     InternalException,
     InvalidInput,
+    InvalidParameterException,
     ResourceNotFoundException,
     ServiceUnavailableException,
     UnknownOperationException,
@@ -61,6 +62,12 @@ PASS_ON_SECONDS_MAX = 30.0
 
 GLOBAL_SERVICES = frozenset({"iam", "route53", "sts"})
 """Services without Regions: any Region's node serves them."""
+
+CONSTRAINT_ERRORS: Mapping[str, type[AwsError]] = {
+    "route53": InvalidInput,
+    "logs": InvalidParameterException,
+}
+"""How services name a constraint of the model that is not met, where not ValidationException."""
 
 log = logging.getLogger("farspan.wire")
 
@@ -223,7 +230,7 @@ class Server:
         try:
             check(operation, params)
         except ValidationException as error:
-            raise InvalidInput(error.message) if service.name == "route53" else error from None
+            raise CONSTRAINT_ERRORS.get(service.name, ValidationException)(error.message) from None
         authorize(self._own.plane, caller, service.name, operation.name, params)
         try:
             result = await perform(self._own.plane, caller, service.name, operation.name, params)

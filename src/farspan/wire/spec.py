@@ -27,6 +27,7 @@ API_VERSIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "events": "2015-10-07",
         "iam": "2010-05-08",
+        "logs": "2014-03-28",
         "route53": "2013-04-01",
         "sqs": "2012-11-05",
         "sts": "2011-06-15",
@@ -191,8 +192,23 @@ class Service:
     errors: Mapping[str, ErrorSpec]
 
 
+def _empty_shape(name: str, model: Mapping[str, Any], members: Mapping[str, Member]) -> Shape:
+    """Return a shape whose members are yet to be filled in."""
+    return Shape(
+        name=name,
+        type=model["type"],
+        members=MappingProxyType(members),
+        enum=tuple(model.get("enum", ())),
+        pattern=model.get("pattern"),
+        minimum=model.get("min"),
+        maximum=model.get("max"),
+        sensitive=bool(model.get("sensitive")),
+        payload=model.get("payload"),
+    )
+
+
 class _Shapes:
-    """Builds each shape of one model once. None of our models is recursive, so this ends."""
+    """Builds each shape of one model once, known before its members are: some hold themselves."""
 
     def __init__(self, model: Mapping[str, Any]) -> None:
         self._model = model
@@ -200,31 +216,19 @@ class _Shapes:
 
     def shape(self, name: str) -> Shape:
         built = self._built.get(name)
-        if built is None:
-            built = self._built[name] = self._build(name, self._model[name])
-        return built
+        return self._build(name, self._model[name]) if built is None else built
 
     def _build(self, name: str, model: Mapping[str, Any]) -> Shape:
+        members: dict[str, Member] = {}
+        built = self._built[name] = _empty_shape(name, model, members)
         required = frozenset(model.get("required", ()))
         references = dict(model.get("members", {}))
         references |= {part: model[part] for part in ("member", "key", "value") if part in model}
-        members = {
-            member: self._member(
+        for member, reference in references.items():
+            members[member] = self._member(
                 member, reference, required=member in required, parent_flat="flattened" in model
             )
-            for member, reference in references.items()
-        }
-        return Shape(
-            name=name,
-            type=model["type"],
-            members=MappingProxyType(members),
-            enum=tuple(model.get("enum", ())),
-            pattern=model.get("pattern"),
-            minimum=model.get("min"),
-            maximum=model.get("max"),
-            sensitive=bool(model.get("sensitive")),
-            payload=model.get("payload"),
-        )
+        return built
 
     def _member(
         self, name: str, reference: Mapping[str, Any], *, required: bool, parent_flat: bool

@@ -44,7 +44,9 @@ EQUIVALENT_PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
 
 # Java's classes inside brackets, as Python writes them. In `[\p{L}\p{Z}\p{N}_…]`, which is how the
 # models use them, letters, digits and the underscore together are Python's Unicode `\w`.
+# A hyphen after a class is itself in Java, and no range.
 _JAVA_CLASSES: Final = (
+    (r"\w-_", r"\w_-"),
     (r"\p{L}", r"\w"),
     (r"\p{N}", r"\w"),
     (r"\p{Z}", "\x20\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"),

@@ -99,6 +99,7 @@ class Api:
             ingest=None,
             archives=self.archives,
             delivery=self.delivery,
+            logs=None,
         )
         self.schedules = ScheduleService(store, self.clock, self.delivery.planned, 60.0)
         self.plane.resources.subscribe(self._on_resource)

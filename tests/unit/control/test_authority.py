@@ -130,6 +130,36 @@ def test_what_is_asked(
     assert full == asked(api, "events", operation, **params)
 
 
+GROUP = f"arn:aws:logs:{REGION}:{OWN}:log-group"
+
+
+@pytest.mark.parametrize(
+    ("operation", "params", "resource"),
+    [
+        ("CreateLogGroup", {"logGroupName": "g"}, f"{GROUP}:g:*"),
+        ("DescribeLogGroups", {}, f"{GROUP}::log-stream:"),
+        ("CreateLogStream", {"logGroupName": "g", "logStreamName": "s"}, f"{GROUP}:g:*"),
+        (
+            "PutLogEvents",
+            {"logGroupName": "g", "logStreamName": "s"},
+            f"{GROUP}:g:log-stream:s",
+        ),
+        (
+            "GetLogEvents",
+            {"logGroupIdentifier": f"{GROUP}:g:*", "logStreamName": "s"},
+            f"{GROUP}:g:log-stream:s",
+        ),
+        ("FilterLogEvents", {"logGroupIdentifier": "g"}, f"{GROUP}:g:*"),
+        ("TagResource", {"resourceArn": f"{GROUP}:g", "tags": {}}, f"{GROUP}:g"),
+    ],
+)
+def test_what_is_asked_about_logs(
+    api: Api, operation: str, params: dict[str, Any], resource: str
+) -> None:
+    """The group with all of its streams, or one stream."""
+    assert [(f"logs:{operation}", resource)] == asked(api, "logs", operation, **params)
+
+
 @pytest.mark.parametrize(
     "operation", sorted(name for service, name in OPERATIONS if service == "events")
 )

@@ -76,6 +76,7 @@ class Api:
             ingest=None,
             archives=None,
             delivery=None,
+            logs=None,
         )
 
     async def __call__(self, name: str, caller: Caller = OWN, **params: Any) -> dict[str, Any]:

@@ -69,6 +69,7 @@ class Api:
             ingest=None,
             archives=None,
             delivery=None,
+            logs=None,
         )
 
     async def __call__(self, name: str, caller: Caller = OWN, **params: object) -> Params:

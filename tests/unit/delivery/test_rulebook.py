@@ -140,6 +140,9 @@ def test_a_delivery_has_what_its_target_says() -> None:
         "dead_letter_arn": None,
         "trace_header": None,
         "parameters": {},
+        "role_arn": None,
+        "origin": "",
+        "is_forwarded": False,
     }
     assert (given.payload, given.retry_policy, given.dead_letter_arn) == ("é".encode(), policy, "q")
     assert {"HttpParameters": {"PathParameterValues": ["1"]}} == given.parameters

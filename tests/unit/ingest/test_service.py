@@ -16,6 +16,7 @@ from farspan.ingest.entries import Entry, EntryError, PutEventsRequest
 from farspan.ingest.service import CANARY_BUS, IngestService, PutEventsCall, place_on_endpoint
 from farspan.model.bus import EventBus
 from farspan.model.endpoint import Endpoint, ReplicationState
+from farspan.model.forwarding import ForwardedEvent, ForwardRequest
 from farspan.store.base import StoreError, StoreFailed
 from farspan.store.memory import MemoryStore
 
@@ -368,3 +369,46 @@ async def test_the_canary_tells_of_a_slow_store(
     monkeypatch.undo()
 
     assert await service.canary() == 0.0
+
+
+async def test_a_forwarded_event_is_once_in_the_log(
+    service: IngestService, store: FragileStore
+) -> None:
+    """Two events take one commit, and sending them again adds nothing."""
+    events = tuple(
+        ForwardedEvent(
+            event=b'{"version":"0","id":"%036d","detail-type":"d","source":"s"}' % number,
+            origin=HERE,
+        )
+        for number in range(2)
+    )
+    request = ForwardRequest(
+        event_bus_arn=f"arn:aws:events:{HERE}:{ACCOUNT}:event-bus/orders",
+        from_region=HERE,
+        account=ACCOUNT,
+        role_arn=f"arn:aws:iam::{ACCOUNT}:role/r",
+        events=events,
+    )
+    replies = [await service.take_forwarded(request) for _ in range(2)]
+    batches = await store.read_log(f"{ACCOUNT}/orders", 0, 10)
+
+    assert [(None, None)] * 2 == [reply.denials for reply in replies]
+    assert [each.event for each in events] == [event for b in batches for event in b.events]
+    assert store.commit_count == 2
+
+
+async def test_forwarding_into_a_broken_store_is_not_acknowledged(
+    service: IngestService, store: FragileStore
+) -> None:
+    """Whoever forwards has to come again."""
+    store.failure = StoreError("The disk is full.")
+    request = ForwardRequest(
+        event_bus_arn=f"arn:aws:events:{HERE}:{ACCOUNT}:event-bus/orders",
+        from_region=HERE,
+        account=ACCOUNT,
+        role_arn="",
+        events=(ForwardedEvent(event=b'{"version":"0","id":"' + b"0" * 36, origin=HERE),),
+    )
+
+    with pytest.raises(ServiceUnavailableException, match="The disk is full"):
+        await service.take_forwarded(request)

@@ -190,7 +190,9 @@ async def test_a_newer_format_is_refused_untouched(path: Path) -> None:
     await reopen(path).close()
     before = write_database(path, f"PRAGMA user_version = {FORMAT_VERSION + 1}")
 
-    with pytest.raises(StoreUnusable, match=r"has format 4; .*Install the newer Farspan"):
+    with pytest.raises(
+        StoreUnusable, match=rf"has format {FORMAT_VERSION + 1}; .*Install the newer Farspan"
+    ):
         reopen(path)
 
     assert content_of(path) == before

@@ -249,10 +249,14 @@ def test_long_lists_and_maps_are_echoed_in_part() -> None:
 # --- patterns --------------------------------------------------------------------------------
 
 
-def _shapes(shape: spec.Shape) -> Iterator[spec.Shape]:
-    yield shape
-    for member in shape.members.values():
-        yield from _shapes(member.shape)
+def _shapes(shape: spec.Shape, seen: set[str] | None = None) -> Iterator[spec.Shape]:
+    """Yield a shape and all within it, each once: some hold themselves."""
+    seen = set() if seen is None else seen
+    if shape.name not in seen:
+        seen.add(shape.name)
+        yield shape
+        for member in shape.members.values():
+            yield from _shapes(member.shape, seen)
 
 
 PATTERNS = sorted(

@@ -1,0 +1,3 @@
+"""CloudWatch Logs: events of log groups, what they are read by, and filter patterns."""
+
+from __future__ import annotations
