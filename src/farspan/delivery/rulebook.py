@@ -45,6 +45,11 @@ class Rulebook:
         if self._rules.pop(rule.name, None) is not None:
             self._matcher.remove(rule.name)
 
+    @property
+    def over_budget_count(self) -> int:
+        """How many events took more work than the matcher gives one, and are matched in part."""
+        return self._matcher.over_budget_count
+
     def match(self, event: bytes) -> list[Rule]:
         """Return the rules that the event matches."""
         return [self._rules[name] for name in self._matcher.match(event)]

@@ -206,6 +206,7 @@ class DeliveryService:
         now = self._now()
         deliveries: list[Delivery] = []
         byte_count = 0
+        cut_short = rulebook.over_budget_count
         for batch in batches:
             byte_count += sum(map(len, batch.events))
             if byte_count > SLICE_BYTES:
@@ -225,6 +226,15 @@ class DeliveryService:
                     is_forwarded=batch.is_forwarded,
                 )
             cursor = batch.position + len(batch.events) - 1
+        if rulebook.over_budget_count > cut_short:
+            log.error(
+                "events matched in part: they take more work than one event may "
+                "event_bus=%s up_to_position=%d events=%d since_start=%d",
+                batches[-1].event_bus,
+                cursor,
+                rulebook.over_budget_count - cut_short,
+                rulebook.over_budget_count,
+            )
         return deliveries, cursor
 
     async def _deliver(self, deliveries: Sequence[Delivery]) -> _Unended:
