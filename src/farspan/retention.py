@@ -72,6 +72,7 @@ class Retention:
         removed: Result = TRIM_BATCH_COUNT
         while last > 0 and removed == TRIM_BATCH_COUNT:
             (removed,) = await self._store.commit([Trim(log_key, last + 1)])
+            await self._pause()
 
     async def _last_shipped(self, event_bus: str, last: int) -> int:
         """Return the last position up to `last` before anything that has yet to be shipped."""
