@@ -88,7 +88,7 @@ class FragileStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.failure: StoreError | None = None
+        self.error: StoreError | None = None
         self.before_commit: Callable[[], Awaitable[object]] | None = None
         self.before_log_end: Callable[[], Awaitable[object]] | None = None
 
@@ -97,14 +97,14 @@ class FragileStore(MemoryStore):
         if self.before_commit is not None:
             hook, self.before_commit = self.before_commit, None
             await hook()
-        if self.failure is not None:
-            raise self.failure
+        if self.error is not None:
+            raise self.error
         return await super().commit(changes)
 
     async def cursor(self, name: str) -> int:
         """Read, or fail."""
-        if self.failure is not None:
-            raise self.failure
+        if self.error is not None:
+            raise self.error
         return await super().cursor(name)
 
     async def log_end(self, event_bus: str) -> int:
@@ -884,10 +884,10 @@ async def test_g3_a_store_that_comes_back_costs_nothing(world: World, failure: S
     """While the store fails nothing is lost; when it works again every event is delivered (G3)."""
     one = world.add("one", BUSY)
     await world.put(1)
-    world.store.failure = failure
+    world.store.error = failure
     await world.start(rule(target("one")))
     await world.clock.advance(10)
-    world.store.failure = None
+    world.store.error = None
     await world.clock.advance(LEASE_SECONDS)
     await world.put(2)
     await spill()
@@ -903,10 +903,10 @@ async def test_an_outcome_that_cannot_be_stored_is_stored_later(world: World) ->
     await world.start(rule(target("one")))
     await world.put(1)
     await spill()
-    world.store.failure = StoreError("full")
+    world.store.error = StoreError("full")
     one.gate.set()
     await world.clock.advance(3)
-    world.store.failure = None
+    world.store.error = None
     await world.clock.advance(LEASE_SECONDS)
 
     assert one.payloads == ["1", "1"]

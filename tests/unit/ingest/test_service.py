@@ -87,7 +87,7 @@ class FragileStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.failure: StoreError | None = None
+        self.error: StoreError | None = None
         self.gate = asyncio.Event()
         self.gate.set()
         self.commit_count = 0
@@ -96,8 +96,8 @@ class FragileStore(MemoryStore):
         """Commit, or do what the test wants."""
         self.commit_count += 1
         await self.gate.wait()
-        if self.failure is not None:
-            raise self.failure
+        if self.error is not None:
+            raise self.error
         return await super().commit(changes)
 
 
@@ -239,12 +239,12 @@ async def test_g1_nothing_is_acknowledged_that_is_not_stored(
     service: IngestService, store: FragileStore, failure: StoreError
 ) -> None:
     """Where the store cannot take the events, the caller is told to come again (G1)."""
-    store.failure = failure
+    store.error = failure
 
     with pytest.raises(ServiceUnavailableException, match=f"Region {HERE} .*: {failure}"):
         await service.put_events(call("{}"))
 
-    store.failure = None
+    store.error = None
     assert (await put(service, call("{}")))["FailedEntryCount"] == 0
     assert await store.log_end(BUS) == 1
 
@@ -348,11 +348,11 @@ async def test_the_canary_tells_of_a_failed_store(
     service: IngestService, store: FragileStore
 ) -> None:
     """A store that cannot write is seen at once, and so is its recovery."""
-    store.failure = StoreFailed("The store stopped.")
+    store.error = StoreFailed("The store stopped.")
     with pytest.raises(StoreFailed):
         await service.canary()
 
-    store.failure = None
+    store.error = None
 
     assert await service.canary() == 0.0
 
@@ -401,7 +401,7 @@ async def test_forwarding_into_a_broken_store_is_not_acknowledged(
     service: IngestService, store: FragileStore
 ) -> None:
     """Whoever forwards has to come again."""
-    store.failure = StoreError("The disk is full.")
+    store.error = StoreError("The disk is full.")
     request = ForwardRequest(
         event_bus_arn=f"arn:aws:events:{HERE}:{ACCOUNT}:event-bus/orders",
         from_region=HERE,
