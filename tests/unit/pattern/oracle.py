@@ -49,16 +49,15 @@ def expand(rules: Any, pattern: Any, steps: tuple[str, ...]) -> Any:
     return rules
 
 
-def meets(rule: Any, leaves: Any, chosen: dict[int, int]) -> bool:
-    """Meet each path in order, by a leaf that is in no other element of an array chosen before."""
+def meets(rule: Any, leaves: Any, taken: dict[int, int]) -> bool:
+    """Meet each path in order, by a leaf that is in no other element of an array taken before."""
     if not rule:
         return True
-    (path, listed), *rest = rule
-    here = [(val, at) for name, val, at in leaves if name == path and at | chosen == chosen | at]
-    if not here and (("exists", False),) in listed:
-        return meets(rest, leaves, chosen)
-    met = [at for value, at in here if any(holds(one, value) for one in listed)]
-    return any(meets(rest, leaves, chosen | at) for at in met)
+    (path, asked), *rest = rule
+    here = [(val, at) for name, val, at in leaves if name == path and at | taken == taken | at]
+    if not here and (("exists", False),) in asked:
+        return meets(rest, leaves, taken)
+    return any(meets(rest, leaves, taken | at) for v, at in here if any(holds(w, v) for w in asked))
 
 
 def holds(wanted: Any, value: Any) -> bool:
@@ -93,8 +92,7 @@ def address(value: Any) -> Any:
 def form(name: str, operand: Any) -> str:
     """Return the expression for a text in its quotes, which a prefix or suffix may reach."""
     if name == "wildcard":
-        parts = re.findall(r"(\*)|\\?(.)", operand, re.DOTALL)
-        body = "".join("(?s:.*)" if star else re.escape(other) for star, other in parts)
+        body = re.sub(r"(?s)(\*)|\\?(.)", lambda m: re.escape(m[2]) if m[2] else "(?s:.*)", operand)
     elif name == "equals-ignore-case":  # each character, or another case of it
         body = "".join(f"({'|'.join(map(re.escape, {c, c.upper(), c.lower()}))})" for c in operand)
     else:
