@@ -90,10 +90,19 @@ def first_page(events: BaseClient, name: str, **more: Any) -> dict[str, Any]:
     return answer
 
 
+GOING_ON = {"State", "StateReason", "ReplayStartTime", "ReplayEndTime", "EventLastReplayedTime"}
+"""What a replay shows of its progress."""
+
+
 def shown(answer: dict[str, Any]) -> list[Any]:
-    """Return the resources of a page."""
+    """Return the resources of a page, but for what goes on while they are listed."""
     (found,) = (value for value in answer.values() if isinstance(value, list))
-    return list(found)
+    return [
+        {member: value for member, value in one.items() if member not in GOING_ON}
+        if isinstance(one, dict)
+        else one
+        for one in found
+    ]
 
 
 @every_list
