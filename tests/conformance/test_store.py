@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -588,6 +588,23 @@ async def test_a_move_of_what_is_not_there_says_so(store: Store) -> None:
 
     assert await store.commit([MoveTimer(LIST, b"a", 1.0), AckTimer(LIST, b"a")]) == [False, False]
     assert await store.next_due(LIST) is None
+
+
+async def test_a_timer_can_be_claimed_from_birth(store: Store) -> None:
+    """It stands as if it had been claimed when it was due, and a claim takes it at its end."""
+    heard: list[frozenset[str]] = []
+    store.subscribe(lambda _buses, lists: heard.append(lists))
+    born = PutTimer(LIST, b"a", 10.0, b"body", claimed_until=40.0)
+    results = [await only(store, born) for _ in range(2)]
+    counts = await store.count_timers(LIST, 20.0)
+    too_early = await only(store, claim(now=39.0))
+    [taken] = cast("list[Timer]", await only(store, claim(now=40.0, until=70.0)))
+
+    assert results == [True, False]
+    assert (counts.due, counts.claimed, counts.waiting) == (0, 1, 0)
+    assert too_early == []
+    assert taken == Timer(b"a", 70.0, 2, 10.0, b"body")
+    assert heard == []
 
 
 async def test_a_dropped_list_is_empty(store: Store) -> None:

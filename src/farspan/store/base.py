@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from farspan.model.event import EventBatch
 
@@ -52,10 +52,11 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """The result of an `Append`: the batch as kept, or the one that was there already."""
+    """The result of an `Append`: where the batch stands, or the one that was there already."""
 
     position: int
     repeated: bool
+    sequence: int = field(default=0, compare=False)
 
 
 STORE_FILE_NAME = "store.sqlite3"
@@ -127,13 +128,16 @@ class PutTimer:
     """Add a timer to a list, due at `due` seconds since the epoch.
 
     A key that the list already holds is left as it is, so putting twice is putting once.
-    The result is whether it was added.
+    With `claimed_until` it is claimed from birth, at `due`, as `ClaimTimers` would: it is due again
+    at that time, has had one claim, and no listener hears of it. The result is whether it was
+    added.
     """
 
     timers: str
     key: bytes
     due: float
     body: bytes
+    claimed_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +260,13 @@ Change = (
     | AckInGroup
     | ExpireTimers
 )
+
+
+def grows(change: Change) -> TypeGuard[PutTimer | MoveTimer | PutInGroup | AckInGroup]:
+    """Tell whether listeners hear that a change's list may have something due sooner."""
+    if isinstance(change, PutTimer):
+        return change.claimed_until is None
+    return isinstance(change, MoveTimer | PutInGroup | AckInGroup)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from farspan.store.base import (
     Timer,
     TimerCounts,
     Trim,
+    grows,
     take_timers,
 )
 
@@ -137,8 +138,7 @@ class MemoryStore:
         self._check_versions(changes)
         results = [self._apply_one(change) for change in changes]
         buses = frozenset(c.batch.event_bus for c in changes if isinstance(c, Append))
-        growing = PutTimer | MoveTimer | PutInGroup | AckInGroup
-        lists = frozenset(c.timers for c in changes if isinstance(c, growing))
+        lists = frozenset(c.timers for c in changes if grows(c))
         if buses or lists:
             for listener in self._listeners:
                 listener(buses, lists)
@@ -226,6 +226,10 @@ class MemoryStore:
         if change.key in timers.timers:
             return False
         timer = Timer(change.key, change.due, 0, 0.0, change.body, timers.next_order)
+        if change.claimed_until is not None:
+            timer = replace(
+                timer, due=change.claimed_until, claim_count=1, first_claimed_at=change.due
+            )
         timers.timers[change.key] = (timers.next_order, timer)
         timers.next_order += 1
         return True

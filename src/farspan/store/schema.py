@@ -143,8 +143,8 @@ class Sql:
     CURSOR = "SELECT position FROM cursor WHERE name = ?"
     MOVE_CURSOR = "INSERT OR REPLACE INTO cursor (name, position) VALUES (?, ?)"
     PUT_TIMER = (
-        "INSERT INTO timer (timers, key, due, body) VALUES (?, ?, ?, ?) "
-        "ON CONFLICT (timers, key) DO NOTHING"
+        "INSERT INTO timer (timers, key, due, body, claimed_due, claim_count, first_claimed_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (timers, key) DO NOTHING"
     )
     CLAIM = (
         "UPDATE timer SET claimed_due = due, due = ?, claim_count = claim_count + 1, "

@@ -53,13 +53,15 @@ from farspan.store.base import (
     Timer,
     TimerCounts,
     Trim,
+    grows,
     take_timers,
 )
 from farspan.store.checkpoint import Checkpointer, leave_log
 from farspan.store.groups import Groups
 from farspan.store.opening import connect, lock
 from farspan.store.schema import BUS_SHIFT, POSITION_MASK, Sql
-from farspan.store.timer_rows import only_puts, put_together
+from farspan.store.tail import LogTail
+from farspan.store.timer_rows import only_puts, put_rows, put_together
 
 T = TypeVar("T")
 
@@ -92,6 +94,7 @@ class SqliteStore:
         self._queue: queue.SimpleQueue[list[_Commit] | None] = queue.SimpleQueue()
         self._pending: list[_Commit] = []
         self._listeners: list[AppendListener] = []
+        self._tail = LogTail()
         self._failure: StoreFailed | None = None
         self._closed = False
         self._connection = connect(path)
@@ -185,14 +188,38 @@ class SqliteStore:
                 else:
                     commit.future.set_result(commit.results or [])
             if commit.error is None:
-                for change in commit.changes:
-                    if isinstance(change, Append):
-                        buses.add(change.batch.event_bus)
-                    elif isinstance(change, PutTimer | MoveTimer | PutInGroup | AckInGroup):
-                        lists.add(change.timers)
+                self._note(commit, buses, lists)
         if buses or lists:
             for listener in self._listeners:
                 listener(frozenset(buses), frozenset(lists))
+
+    def _note(self, commit: _Commit, buses: set[str], lists: set[str]) -> None:
+        """Note what a commit made longer, for the listeners, and what it did to the logs' ends."""
+        for change, result in zip(commit.changes, commit.results or (), strict=True):
+            if isinstance(change, Append):
+                buses.add(change.batch.event_bus)
+                self._remember(change.batch, cast("Appended", result))
+            elif grows(change):
+                lists.add(change.timers)
+            elif isinstance(change, Trim) and result:
+                self._tail.forget(change.event_bus)
+
+    def _remember(self, batch: EventBatch, appended: Appended) -> None:
+        if not appended.repeated:
+            self._tail.add(
+                EventBatch(
+                    event_bus=batch.event_bus,
+                    call=batch.call,
+                    events=batch.events,
+                    accepted_at=batch.accepted_at,
+                    origin=batch.origin,
+                    stream=batch.stream,
+                    sequence=appended.sequence,
+                    position=appended.position,
+                    trace_headers=batch.trace_headers,
+                    is_forwarded=batch.is_forwarded,
+                )
+            )
 
     def subscribe(self, listener: AppendListener) -> None:
         """See `base.Store.subscribe`."""
@@ -202,6 +229,9 @@ class SqliteStore:
 
     async def read_log(self, event_bus: str, after: int, limit: int) -> list[EventBatch]:
         """See `base.Store.read_log`."""
+        at_hand = self._tail.read(event_bus, after, limit)
+        if at_hand is not None and not self._closed:
+            return at_hand
 
         def read(connection: apsw.Connection) -> list[EventBatch]:
             bus = reading.bus_number(connection, event_bus)
@@ -230,6 +260,9 @@ class SqliteStore:
 
     async def log_end(self, event_bus: str) -> int:
         """See `base.Store.log_end`."""
+        at_hand = self._tail.end(event_bus)
+        if at_hand is not None and not self._closed:
+            return at_hand
 
         def read(connection: apsw.Connection) -> int:
             bus = reading.bus_number(connection, event_bus)
@@ -484,7 +517,7 @@ class _Writer:
         self._log_ends[bus] = position + event_count - 1
         if batch.stream is not None:
             self._stream_ends[batch.stream, batch.origin] = sequence + event_count - 1
-        return Appended(position, repeated=False)
+        return Appended(position, repeated=False, sequence=sequence)
 
     def _bus(self, name: str) -> int:
         bus = self._buses.get(name)
@@ -526,10 +559,7 @@ class _Writer:
         self._connection.execute(Sql.MOVE_CURSOR, (change.name, change.position))
 
     def _put_timer(self, change: PutTimer) -> bool:
-        self._connection.execute(
-            Sql.PUT_TIMER, (change.timers, change.key, change.due, change.body)
-        )
-        return self._connection.changes() > 0
+        return put_rows(self._connection, [change])[0]
 
     def _claim(self, change: ClaimTimers) -> list[Timer]:
         rows = self._connection.execute(

@@ -50,11 +50,11 @@ def put_rows(connection: apsw.Connection, puts: Sequence[PutTimer]) -> list[bool
 def _put(connection: apsw.Connection, puts: Sequence[PutTimer]) -> list[bool]:
     if len(puts) == 1:
         (put,) = puts
-        connection.execute(Sql.PUT_TIMER, (put.timers, put.key, put.due, put.body))
+        connection.execute(Sql.PUT_TIMER, _row(put))
         return [connection.changes() > 0]
     values: list[object] = []
     for put in puts:
-        values += (put.timers, put.key, put.due, put.body)
+        values += _row(put)
     connection.execute("SAVEPOINT put_rows")
     connection.execute(_statement(len(puts)), values)
     if connection.changes() == len(puts):
@@ -66,8 +66,14 @@ def _put(connection: apsw.Connection, puts: Sequence[PutTimer]) -> list[bool]:
     return [added for put in puts for added in _put(connection, [put])]
 
 
+def _row(put: PutTimer) -> tuple[object, ...]:
+    if put.claimed_until is None:
+        return put.timers, put.key, put.due, put.body, 0.0, 0, 0.0
+    return put.timers, put.key, put.claimed_until, put.body, put.due, 1, put.due
+
+
 @lru_cache
 def _statement(count: int) -> str:
-    head, row, tail = Sql.PUT_TIMER.partition("(?, ?, ?, ?)")
+    head, row, tail = Sql.PUT_TIMER.partition("(?, ?, ?, ?, ?, ?, ?)")
     assert row, "the statement has one row of values"
     return head + ", ".join([row] * count) + tail

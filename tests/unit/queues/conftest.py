@@ -16,7 +16,7 @@ from farspan.store.memory import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from farspan.store.base import Change, Result
+    from farspan.store.base import Change, Result, StoreError
 
 START = 1_700_000_000.0
 
@@ -71,10 +71,16 @@ class CountingStore(MemoryStore):
         super().__init__()
         self.commit_count = 0
         self.look_count = 0
+        self.error: StoreError | None = None
+        self.before_commit: Callable[[], object] = lambda: None
 
     async def commit(self, changes: Sequence[Change]) -> list[Result]:
-        """Count, then commit."""
+        """Count, then commit, after what the test wants to happen meanwhile, or fail."""
         self.commit_count += 1
+        self.before_commit()
+        await asyncio.sleep(0)  # noqa: TID251 - others get their turn, as with a real engine
+        if self.error is not None:
+            raise self.error
         return await super().commit(changes)
 
     async def next_due(self, timers: str, after: float = -math.inf) -> float | None:

@@ -12,7 +12,7 @@ import pytest
 from farspan.model.queue import Message, Queue
 from farspan.queues.message import ReceiptHandle, read_receipt_handle
 from farspan.queues.service import SWEEP_LIMIT, Outgoing, QueueService, Received
-from farspan.store.base import TimerCounts
+from farspan.store.base import StoreError, TimerCounts
 
 if TYPE_CHECKING:
     from conftest import CountingStore, FakeClock
@@ -30,9 +30,11 @@ def handle_of(queue: Queue, received: Received) -> ReceiptHandle:
     return read_receipt_handle(received.receipt_handle, queue.timer_list)
 
 
-def start(service: QueueService, queue: Queue, limit: int = 1) -> asyncio.Task[list[Received]]:
+def start(
+    service: QueueService, queue: Queue, limit: int = 1, visibility_timeout: int = 30
+) -> asyncio.Task[list[Received]]:
     """Start a receiver that waits up to twenty seconds."""
-    return asyncio.create_task(service.receive(queue, limit, 30, 20))
+    return asyncio.create_task(service.receive(queue, limit, visibility_timeout, 20))
 
 
 async def test_what_is_sent_is_received(
@@ -209,21 +211,23 @@ async def test_a_waiting_receiver_gets_what_another_gives_back(
 async def test_waiting_costs_nothing(
     service: QueueService, queue: Queue, clock: FakeClock, store: CountingStore
 ) -> None:
-    """Fifty receivers that wait in vain claim once each on arrival, and one alone looks on."""
-    receivers = [start(service, queue) for _ in range(50)]
+    """Of fifty receivers that wait in vain one alone asks the store: the others know by it."""
+    receivers = [start(service, queue)]
+    await clock.settle()
+    receivers += [start(service, queue) for _ in range(49)]
     await clock.advance(19)
     on_arrival = (store.commit_count, store.look_count)
     await clock.advance(1)
 
-    assert on_arrival == (50, 1)
+    assert on_arrival == (1, 1)
     assert all(receiver.result() == [] for receiver in receivers)
-    assert store.commit_count == 50
+    assert store.commit_count == 1
 
 
 async def test_one_message_wakes_one_receiver(
     service: QueueService, queue: Queue, message: Words, clock: FakeClock, store: CountingStore
 ) -> None:
-    """A message sent to a queue with fifty receivers costs its send and one claim."""
+    """A message sent to a queue with fifty receivers costs its send: it comes claimed."""
     receivers = [start(service, queue) for _ in range(50)]
     await clock.settle()
     before = store.commit_count
@@ -231,8 +235,123 @@ async def test_one_message_wakes_one_receiver(
     await clock.settle()
 
     assert sum(receiver.done() for receiver in receivers) == 1
-    assert store.commit_count - before == 2
+    assert store.commit_count - before == 1
     await clock.advance(20)
+
+
+async def test_what_is_handed_over_is_in_flight(
+    service: QueueService, queue: Queue, message: Words, clock: FakeClock
+) -> None:
+    """A message that came to a waiting receiver is invisible, has one receipt, and comes back."""
+    receiver = start(service, queue, visibility_timeout=5)
+    await clock.settle()
+    await service.send(queue, [Outgoing(message=message("a"))])
+    await clock.settle()
+    [received] = receiver.result()
+    counts = await service.counts(queue)
+    meanwhile = await service.receive(queue, 1, 5, 0)
+    again = start(service, queue)
+    await clock.advance(6)
+
+    assert (received.receive_count, received.first_received_at) == (1, clock.now() - 6)
+    assert (counts.due, counts.claimed, counts.waiting) == (0, 1, 0)
+    assert meanwhile == []
+    assert [each.receive_count for each in again.result()] == [2]
+
+
+async def test_what_is_handed_over_can_be_deleted(
+    service: QueueService, queue: Queue, message: Words, clock: FakeClock
+) -> None:
+    """The receipt of a message that came to a waiting receiver removes it."""
+    receiver = start(service, queue)
+    await clock.settle()
+    await service.send(queue, [Outgoing(message=message("a"))])
+    await clock.settle()
+    await service.delete(queue, [handle_of(queue, each) for each in receiver.result()])
+    counts = await service.counts(queue)
+
+    assert (counts.due, counts.claimed) == (0, 0)
+
+
+async def test_a_repeated_message_is_handed_over_once(
+    service: QueueService, queue: Queue, message: Words, clock: FakeClock
+) -> None:
+    """A key that the queue holds already wakes nobody with a second copy."""
+    await service.put(queue, [(b"key", message("a"))])
+    await service.receive(queue, 1, 1_000, 0)
+    receiver = start(service, queue)
+    await clock.settle()
+    await service.put(queue, [(b"key", message("a"))])
+    await clock.settle()
+    is_waiting = not receiver.done()
+    await service.put(queue, [(b"other", message("b"))])
+    await clock.settle()
+
+    assert is_waiting
+    assert bodies(receiver.result()) == ["b"]
+
+
+async def test_a_receiver_gets_no_more_than_it_asked_for(
+    service: QueueService, queue: Queue, message: Words, clock: FakeClock
+) -> None:
+    """What a batch has beyond the limits of those who wait stays visible."""
+    receivers = [start(service, queue, limit=2) for _ in range(2)]
+    await clock.settle()
+    await service.send(queue, [Outgoing(message=message(body)) for body in "abcde"])
+    await clock.settle()
+    left = await service.receive(queue, 10, 30, 0)
+
+    assert [bodies(receiver.result()) for receiver in receivers] == [["a", "b"], ["c", "d"]]
+    assert bodies(left) == ["e"]
+
+
+async def test_a_delayed_message_is_handed_to_nobody(
+    service: QueueService, queue: Queue, message: Words, clock: FakeClock
+) -> None:
+    """A message with a delay reaches a waiting receiver when the delay is over."""
+    receiver = start(service, queue)
+    await clock.settle()
+    await service.send(queue, [Outgoing(message=message("a"), delay_seconds=3)])
+    await clock.advance(2)
+    early = receiver.done()
+    await clock.advance(1.5)
+
+    assert not early
+    assert bodies(receiver.result()) == ["a"]
+
+
+async def test_a_message_for_a_receiver_that_left_is_visible_again(
+    service: QueueService, queue: Queue, message: Words, clock: FakeClock, store: CountingStore
+) -> None:
+    """A receiver that goes away while its message is being stored leaves it to the next."""
+    receiver = start(service, queue)
+    await clock.settle()
+    store.before_commit = receiver.cancel
+    await service.send(queue, [Outgoing(message=message("a"))])
+    await clock.settle()
+    received = await service.receive(queue, 1, 30, 0)
+
+    assert receiver.cancelled()
+    assert bodies(received) == ["a"]
+
+
+async def test_a_message_that_could_not_be_stored_leaves_its_receiver_waiting(
+    service: QueueService, queue: Queue, message: Words, clock: FakeClock, store: CountingStore
+) -> None:
+    """A send that fails is the sender's error; who waits gets the next message."""
+    receiver = start(service, queue)
+    await clock.settle()
+    store.error = StoreError("The disk is full.")
+    with pytest.raises(StoreError):
+        await service.send(queue, [Outgoing(message=message("a"))])
+    store.error = None
+    await clock.settle()
+    is_waiting = not receiver.done()
+    await service.send(queue, [Outgoing(message=message("b"))])
+    await clock.settle()
+
+    assert is_waiting
+    assert bodies(receiver.result()) == ["b"]
 
 
 async def test_a_batch_serves_as_many_receivers_as_it_has_messages(
