@@ -19,7 +19,7 @@ from farspan.config import CONFIG_FILE_NAME, Config, ConfigError, NodeConfig, lo
 PARENT_PIPE = "FARSPAN_PARENT_PIPE"
 """Number of a pipe's end that reads nothing until the process that started this one is gone."""
 
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.0001
 """How soon a thread that waits for the interpreter gets it. The default of 5 ms would let the
 store's writer wait through a burst of requests after each of its steps."""
 

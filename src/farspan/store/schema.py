@@ -153,7 +153,13 @@ class Sql:
         "ORDER BY due, put_order LIMIT ?) "
         "RETURNING key, due, claim_count, first_claimed_at, body, put_order, claimed_due"
     )
-    ACK_TIMER = "DELETE FROM timer WHERE timers = ? AND key = ? AND (? IS NULL OR claim_count = ?)"
+    # In this order of the join: by the index of keys for each row, not through the list.
+    ACK_TIMERS = (
+        "WITH ack (timers, key, claim) AS (VALUES (?, ?, ?)) "
+        "DELETE FROM timer WHERE put_order IN (SELECT put_order FROM ack CROSS JOIN timer "
+        "ON timer.timers = ack.timers AND timer.key = ack.key "
+        "WHERE claim IS NULL OR claim_count = claim)"
+    )
     MOVE_TIMER = (
         "UPDATE timer SET due = ?, body = ifnull(?, body) "
         "WHERE timers = ? AND key = ? AND (? IS NULL OR claim_count = ?)"

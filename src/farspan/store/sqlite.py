@@ -18,7 +18,6 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -27,25 +26,11 @@ import apsw
 from farspan.model.event import EventBatch
 from farspan.store import reading
 from farspan.store.base import (
-    TRIM_BATCH_COUNT,
-    AckInGroup,
-    AckTimer,
     Append,
     Appended,
     AppendListener,
     Change,
-    ClaimGroups,
-    ClaimTimers,
-    Conflict,
-    DeleteDocument,
     Document,
-    DropTimers,
-    ExpireTimers,
-    MoveCursor,
-    MoveTimer,
-    PutDocument,
-    PutInGroup,
-    PutTimer,
     Result,
     StoreError,
     StoreFailed,
@@ -57,11 +42,10 @@ from farspan.store.base import (
     take_timers,
 )
 from farspan.store.checkpoint import Checkpointer, leave_log
-from farspan.store.groups import Groups
 from farspan.store.opening import connect, lock
 from farspan.store.schema import BUS_SHIFT, POSITION_MASK, Sql
 from farspan.store.tail import LogTail
-from farspan.store.timer_rows import only_puts, put_rows, put_together
+from farspan.store.writer import Commit, Writer
 
 T = TypeVar("T")
 
@@ -74,16 +58,6 @@ READER_COUNT = 2
 log = logging.getLogger("farspan.store")
 
 
-@dataclass(slots=True)
-class _Commit:
-    """A commit that waits for the writer, and what became of it."""
-
-    changes: Sequence[Change]
-    future: asyncio.Future[list[Result]]
-    results: list[Result] | None = None
-    error: StoreError | None = None
-
-
 class SqliteStore:
     """See `base.Store`. Make one with `open_store`."""
 
@@ -91,15 +65,15 @@ class SqliteStore:
         self._path = path
         self._lock_file = lock_file
         self._loop = loop
-        self._queue: queue.SimpleQueue[list[_Commit] | None] = queue.SimpleQueue()
-        self._pending: list[_Commit] = []
+        self._queue: queue.SimpleQueue[list[Commit] | None] = queue.SimpleQueue()
+        self._pending: list[Commit] = []
         self._listeners: list[AppendListener] = []
         self._tail = LogTail()
         self._failure: StoreFailed | None = None
         self._closed = False
         self._connection = connect(path)
         self._checkpointer = Checkpointer(self._connection)
-        self._writer = _Writer(self._connection)
+        self._writer = Writer(self._connection)
         self._thread = threading.Thread(target=self._write, name="farspan-writer", daemon=True)
         self._local = threading.local()
         self._read_connections: list[apsw.Connection] = []
@@ -119,7 +93,7 @@ class SqliteStore:
         # one, the first would have a transaction and a sync of its own.
         if not self._pending:
             self._loop.call_soon(self._hand_over)
-        self._pending.append(_Commit(changes, future))
+        self._pending.append(Commit(changes, future))
         return await future
 
     def _hand_over(self) -> None:
@@ -147,7 +121,7 @@ class SqliteStore:
             if last:
                 break
 
-    def _write_group(self, group: list[_Commit]) -> None:
+    def _write_group(self, group: list[Commit]) -> None:
         if self._failure is None:
             error = self._writer.write(group)
             if error is not None:
@@ -177,7 +151,7 @@ class SqliteStore:
         """See `base.Store.failure`."""
         return None if self._failure is None else str(self._failure)
 
-    def _finish(self, group: list[_Commit]) -> None:
+    def _finish(self, group: list[Commit]) -> None:
         """Tell those who wait, on the event loop."""
         buses: set[str] = set()
         lists: set[str] = set()
@@ -193,7 +167,7 @@ class SqliteStore:
             for listener in self._listeners:
                 listener(frozenset(buses), frozenset(lists))
 
-    def _note(self, commit: _Commit, buses: set[str], lists: set[str]) -> None:
+    def _note(self, commit: Commit, buses: set[str], lists: set[str]) -> None:
         """Note what a commit made longer, for the listeners, and what it did to the logs' ends."""
         for change, result in zip(commit.changes, commit.results or (), strict=True):
             if isinstance(change, Append):
@@ -386,206 +360,6 @@ class SqliteStore:
             leave_log(self._connection)  # the next opening reads what really is on the disk
         self._connection.close()
         os.close(self._lock_file)
-
-
-class _Writer:
-    """Applies groups of commits to the file, on the writer thread only.
-
-    Ends of logs and streams are remembered between groups; whenever a group fails, they are
-    forgotten and read again.
-    """
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-        self._buses: dict[str, int] = {}
-        self._log_ends: dict[int, int] = {}
-        self._stream_ends: dict[tuple[str, str], int] = {}
-        groups = Groups(connection)
-        self._apply_by_class: dict[type, Callable[..., Result]] = {
-            Append: self._append,
-            Trim: self._trim,
-            PutDocument: self._put_document,
-            DeleteDocument: self._delete_document,
-            MoveCursor: self._move_cursor,
-            PutTimer: self._put_timer,
-            ClaimTimers: self._claim,
-            AckTimer: self._ack,
-            MoveTimer: self._move_timer,
-            DropTimers: self._drop_timers,
-            PutInGroup: groups.put,
-            ClaimGroups: groups.claim,
-            AckInGroup: groups.ack,
-            ExpireTimers: groups.expire,
-        }
-
-    def write(self, group: list[_Commit]) -> apsw.Error | None:
-        """Apply and sync the group; put results or errors into its commits.
-
-        Returns the error for which the engine has to stop, or None. A commit that fails for a
-        reason of its own is found by trying each alone, so that it fails alone.
-        """
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._apply_group(group)
-            self._connection.execute("COMMIT")
-        except (apsw.IOError, apsw.CorruptError, apsw.NotADBError) as error:
-            self._roll_back(group)
-            return error
-        except apsw.FullError:
-            self._roll_back(group)
-            for commit in group:
-                commit.error = StoreError("The disk is full. Free some space; nothing was lost.")
-        except Exception as error:  # noqa: BLE001 - whatever it is, only its own commit may fail
-            self._roll_back(group)
-            if len(group) == 1:
-                group[0].error = StoreError(f"The store could not apply the change: {error!r}.")
-                return None
-            for commit in group:
-                failure = self.write([commit])
-                if failure is not None:
-                    return failure
-        return None
-
-    def _roll_back(self, group: list[_Commit]) -> None:
-        if self._connection.in_transaction:
-            with contextlib.suppress(apsw.Error):
-                self._connection.execute("ROLLBACK")
-        self._buses.clear()
-        self._log_ends.clear()
-        self._stream_ends.clear()
-        for commit in group:
-            commit.results = commit.error = None
-
-    def _apply_group(self, group: list[_Commit]) -> None:
-        for joined, commits in itertools.groupby(group, lambda c: only_puts(c.changes)):
-            if joined:  # as the lanes of many targets do at once
-                together = list(commits)
-                results = put_together(self._connection, [c.changes for c in together])
-                for commit, result in zip(together, results, strict=True):
-                    commit.results = result
-            else:
-                for commit in commits:
-                    self._apply(commit)
-
-    def _apply(self, commit: _Commit) -> None:
-        for change in commit.changes:
-            if isinstance(change, PutDocument | DeleteDocument):
-                conflict = self._conflict(change)
-                if conflict is not None:
-                    commit.error = conflict
-                    return
-        apply = self._apply_by_class
-        commit.results = [apply[type(change)](change) for change in commit.changes]
-
-    def _conflict(self, change: PutDocument | DeleteDocument) -> Conflict | None:
-        if change.expected_version is None:
-            return None
-        version = self._connection.execute(Sql.DOCUMENT_VERSION, (change.key,)).get or 0
-        if version == change.expected_version:
-            return None
-        return Conflict(
-            f"Document {change.key} has version {version}, not {change.expected_version}."
-        )
-
-    def _append(self, change: Append) -> Appended:
-        batch = change.batch
-        bus = self._bus(batch.event_bus)
-        position = self._log_ends[bus] + 1
-        event_count = len(batch.events)
-        sequence = 0
-        if batch.stream is not None:
-            sequence = batch.sequence or self._end_of_stream(batch.stream, batch.origin) + 1
-        self._connection.execute(
-            Sql.APPEND,
-            (
-                bus << BUS_SHIFT | position,
-                event_count,
-                batch.call,
-                batch.accepted_at,
-                batch.origin,
-                batch.stream,
-                sequence,
-                reading.write_events(batch),
-            ),
-        )
-        if not self._connection.changes():
-            low = bus << BUS_SHIFT
-            key = self._connection.execute(
-                Sql.KEY_OF_CALL, (batch.call, low, low | POSITION_MASK)
-            ).get
-            return Appended(key & POSITION_MASK, repeated=True)
-        self._log_ends[bus] = position + event_count - 1
-        if batch.stream is not None:
-            self._stream_ends[batch.stream, batch.origin] = sequence + event_count - 1
-        return Appended(position, repeated=False, sequence=sequence)
-
-    def _bus(self, name: str) -> int:
-        bus = self._buses.get(name)
-        if bus is None:
-            bus = reading.bus_number(self._connection, name)
-            if bus is None:
-                self._connection.execute(Sql.ADD_BUS, (name,))
-                bus = self._connection.last_insert_rowid()
-            self._buses[name] = bus
-            self._log_ends[bus] = reading.log_end(self._connection, bus)
-        return bus
-
-    def _end_of_stream(self, stream: str, origin: str) -> int:
-        end = self._stream_ends.get((stream, origin))
-        return reading.stream_end(self._connection, stream, origin) if end is None else end
-
-    def _trim(self, change: Trim) -> int:
-        bus = self._bus(change.event_bus)
-        low, bound = bus << BUS_SHIFT, bus << BUS_SHIFT | change.before_position
-        last = self._connection.execute(Sql.TRIM_UP_TO, (low, bound, bound, TRIM_BATCH_COUNT)).get
-        if last is None:
-            return 0
-        # What was trimmed still counts: positions and sequences are never given out twice.
-        self._connection.execute(Sql.KEEP_LOG_END, (self._log_ends[bus], bus))
-        self._connection.execute(Sql.KEEP_STREAM_ENDS, (low, last))
-        self._connection.execute(Sql.TRIM, (low, last))
-        return self._connection.changes()
-
-    def _put_document(self, change: PutDocument) -> int:
-        return cast(
-            "int", self._connection.execute(Sql.PUT_DOCUMENT, (change.key, change.value)).get
-        )
-
-    def _delete_document(self, change: DeleteDocument) -> bool:
-        self._connection.execute(Sql.DELETE_DOCUMENT, (change.key,))
-        return self._connection.changes() > 0
-
-    def _move_cursor(self, change: MoveCursor) -> None:
-        self._connection.execute(Sql.MOVE_CURSOR, (change.name, change.position))
-
-    def _put_timer(self, change: PutTimer) -> bool:
-        return put_rows(self._connection, [change])[0]
-
-    def _claim(self, change: ClaimTimers) -> list[Timer]:
-        rows = self._connection.execute(
-            Sql.CLAIM, (change.until, change.now, change.timers, change.now, change.limit)
-        )
-        # RETURNING gives no order: put the rows back into that of the claim.
-        claimed = sorted(rows, key=lambda row: (row[6], row[5]))
-        return [Timer(*row[:6]) for row in claimed]
-
-    def _ack(self, change: AckTimer) -> bool:
-        self._connection.execute(
-            Sql.ACK_TIMER, (change.timers, change.key, change.claim, change.claim)
-        )
-        return self._connection.changes() > 0
-
-    def _move_timer(self, change: MoveTimer) -> bool:
-        self._connection.execute(
-            Sql.MOVE_TIMER,
-            (change.due, change.body, change.timers, change.key, change.claim, change.claim),
-        )
-        return self._connection.changes() > 0
-
-    def _drop_timers(self, change: DropTimers) -> int:
-        self._connection.execute(Sql.FORGET_ALL, (change.timers,))
-        self._connection.execute(Sql.DROP_TIMERS, (change.timers,))
-        return self._connection.changes()
 
 
 def open_store(path: Path, loop: asyncio.AbstractEventLoop) -> SqliteStore:

@@ -262,7 +262,8 @@ class World:
 @pytest.fixture
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """Return a world in which readers wait for slow lanes no time at all."""
-    monkeypatch.setattr(service_module, "SPILL_SECONDS", 0.0)
+    for name in ("SPILL_SECONDS", "OVERLAP_SECONDS", "CURSOR_PAUSE_SECONDS"):
+        monkeypatch.setattr(service_module, name, 0.0)
     world = World()
     yield world
     await world.service.close()
