@@ -31,7 +31,7 @@ from farspan.model.rule import Rule, Target
 from farspan.queues.service import QueueService
 from farspan.store.base import Append, MoveCursor
 from farspan.store.sqlite import open_store
-from farspan.targets.sqs import DeadLetterTarget, QueueTarget
+from farspan.targets.sqs import DeadLetterTarget, QueueAccess, QueueTarget
 from farspan.wire.access import Access
 from farspan.wire.http import Request
 from farspan.wire.put_events import decode_put_events
@@ -54,7 +54,8 @@ class Stages:
         self.store = open_store(directory / "store", asyncio.get_running_loop())
         self.queue = Queue(region=REGION, account=ACCOUNT, name="q")
         queues = QueueService(REGION, self.store, self.clock, self.ids)
-        asked = (queues, lambda _account, _name: self.queue, self.clock.now)
+        everything = QueueAccess(lambda _account, _name: self.queue, lambda _queue, _rule: True)
+        asked = (queues, everything, self.clock.now)
         self.target = QueueTarget(*asked)
         self.delivery = DeliveryService(
             self.store, self.clock, self.ids, lambda _: self.target, DeadLetterTarget(*asked)

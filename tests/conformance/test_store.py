@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+import msgspec
 import pytest
 
 from farspan.model.event import CallId, EventBatch
@@ -171,7 +171,7 @@ async def test_a_batch_reads_back_whole(store: Store) -> None:
     put = batch(7, 3, stream=STREAM, accepted_at=1_700_000_000.125)
     await store.commit([append(1), Append(put)])
 
-    kept = replace(put, position=2, sequence=1)
+    kept = msgspec.structs.replace(put, position=2, sequence=1)
 
     assert await store.read_log(BUS, 1, 1) == [kept]
     assert await store.read_stream(STREAM, HERE, 0, 1) == [kept]

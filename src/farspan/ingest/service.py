@@ -41,8 +41,7 @@ CANARY_SECONDS_MAX = 0.25
 """How long a durable append may take before the node calls itself unhealthy."""
 
 
-@dataclass(frozen=True, slots=True)
-class PutEventsCall:
+class PutEventsCall(msgspec.Struct, frozen=True):
     """Who put what, and what is needed to know the call again.
 
     `principal` is the ARN of who in the account calls, None for its root. `condition_keys` gives

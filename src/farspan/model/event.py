@@ -7,10 +7,11 @@ detail-type, source, account, time, region, resources, detail; compact JSON.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NewType
+
+import msgspec
 
 CallId = NewType("CallId", bytes)
 """What one PutEvents call is known by: 14 bytes, the first part of all of its event ids."""
@@ -49,8 +50,7 @@ def event_id_of(call: CallId, entry_index: int) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventBatch:
+class EventBatch(msgspec.Struct, frozen=True, kw_only=True):
     """The events that one call put on one bus: the unit of the log.
 
     `event_bus` is the log's key, `<account>/<name>`. `events` are whole envelopes as JSON.

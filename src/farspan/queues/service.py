@@ -21,7 +21,6 @@ claims again. Until that commit it is an ordinary message in flight, so a crash 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -68,8 +67,7 @@ SEQUENCES_PER_SECOND: Final = 1_000_000
 PAUSE_SECONDS_MIN: Final = 0.001
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     """A message to be sent. Two with the same key are one message; None makes a key of its own."""
 
     message: Message
@@ -77,8 +75,7 @@ class Outgoing:
     delay_seconds: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
+class Received(msgspec.Struct, frozen=True, kw_only=True):
     """A message as a receiver has it. `first_received_at` is seconds since the epoch."""
 
     message: Message
@@ -159,10 +156,10 @@ class QueueService:
 
         A message whose key the queue already holds is left as it is.
         """
-        now = self._clock.now()
+        now, timer_list = self._clock.now(), queue.timer_list
         puts = [
             PutTimer(
-                queue.timer_list,
+                timer_list,
                 self._ids.token(KEY_BYTES) if entry.key is None else entry.key,
                 now + entry.delay_seconds,
                 encode_message(entry.message),
@@ -205,7 +202,7 @@ class QueueService:
         """Put messages, and give those that are promised to their receivers: claimed from birth."""
         for place, receiver in promises.items():
             until = puts[place].due + receiver.visibility_timeout
-            puts[place] = dataclasses.replace(puts[place], claimed_until=until)
+            puts[place] = msgspec.structs.replace(puts[place], claimed_until=until)
         unwanted: list[Change] = []
         try:
             results = await self._store.commit(puts)
@@ -405,7 +402,7 @@ class QueueService:
         place = Place(key=key, sequence=sequence, now=now, due=now)
         put = put_in_order(queue, moved, encode_message(moved), place)
         # It is no duplicate of itself, however short ago it was sent or moved.
-        return [dataclasses.replace(put, token=None), MoveCursor(cursor, sequence)]
+        return [msgspec.structs.replace(put, token=None), MoveCursor(cursor, sequence)]
 
     async def _wait(self, event: asyncio.Event, deadline: float) -> None:
         """Return when the event is set or the deadline is there."""

@@ -9,7 +9,6 @@ so nothing goes round.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import msgspec
 
@@ -155,7 +154,7 @@ def plan_replicas(
             stream=endpoint.endpoint_id,
             trace_headers=batch.trace_headers,
         )
-        changes.append(Append(replace(replica, sequence=batch.sequence)))
+        changes.append(Append(msgspec.structs.replace(replica, sequence=batch.sequence)))
         cursor = last
     if changes:
         name = replication_cursor(endpoint.endpoint_id, origin, log)

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeGuard
 
+import msgspec
+
 from farspan.model.event import EventBatch
 
 
@@ -38,8 +40,7 @@ class StoreUnusable(StoreError):
     """The store cannot be opened; the message says why and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(msgspec.Struct, frozen=True):
     """Append a batch to its bus's log.
 
     The store assigns `position`, and `sequence` where the batch is in a stream and has none.
@@ -81,8 +82,7 @@ TRIM_BATCH_COUNT = 100
 """Batches that one `Trim` removes: a commit that others wait for must not take long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trim:
+class Trim(msgspec.Struct, frozen=True):
     """Remove from one bus's log batches that end before `before_position`, the oldest first.
 
     Removes `TRIM_BATCH_COUNT` at the most; the result is how many there were, so that a caller who
@@ -93,8 +93,7 @@ class Trim:
     before_position: int
 
 
-@dataclass(frozen=True, slots=True)
-class PutDocument:
+class PutDocument(msgspec.Struct, frozen=True):
     """Write a document.
 
     `expected_version` is 0 for "must not exist", None for "whatever is there"; it is compared with
@@ -107,24 +106,21 @@ class PutDocument:
     expected_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteDocument:
+class DeleteDocument(msgspec.Struct, frozen=True):
     """Remove a document. Removing what is not there succeeds, unless a version was expected."""
 
     key: str
     expected_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MoveCursor:
+class MoveCursor(msgspec.Struct, frozen=True):
     """Set a named position. It may move back: what a position means is the reader's affair."""
 
     name: str
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class PutTimer:
+class PutTimer(msgspec.Struct, frozen=True):
     """Add a timer to a list, due at `due` seconds since the epoch.
 
     A key that the list already holds is left as it is, so putting twice is putting once.
@@ -140,8 +136,7 @@ class PutTimer:
     claimed_until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimTimers:
+class ClaimTimers(msgspec.Struct, frozen=True):
     """Take up to `limit` timers due at `now`, the earliest due first, then the first put.
 
     Each becomes due again at `until`, with one claim more: a claimer that dies loses nothing.
@@ -154,8 +149,7 @@ class ClaimTimers:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class AckTimer:
+class AckTimer(msgspec.Struct, frozen=True):
     """Remove a timer for good. With `claim`, only if that is still its latest claim.
 
     The result is whether it was removed.
@@ -166,8 +160,7 @@ class AckTimer:
     claim: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MoveTimer:
+class MoveTimer(msgspec.Struct, frozen=True):
     """Make a timer due at `due`, and give it another body where one is named.
 
     With `claim`, only if that is still its latest claim. The result is whether it was there.
@@ -180,15 +173,13 @@ class MoveTimer:
     body: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DropTimers:
+class DropTimers(msgspec.Struct, frozen=True):
     """Remove every timer of a list, and its tokens. The result is how many timers there were."""
 
     timers: str
 
 
-@dataclass(frozen=True, slots=True)
-class PutInGroup:
+class PutInGroup(msgspec.Struct, frozen=True):
     """Add a timer to a group of a list, whose timers come one after the other.
 
     With a `token` that was put into the list and holds at `now`, nothing is added; otherwise it
@@ -208,8 +199,7 @@ class PutInGroup:
     token_until: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimGroups:
+class ClaimGroups(msgspec.Struct, frozen=True):
     """Take up to `limit` timers due at `now` from a list with groups, as `ClaimTimers` does.
 
     Of a group come its first timers in the order of putting, up to the first that is not due, and
@@ -223,8 +213,7 @@ class ClaimGroups:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class AckInGroup:
+class AckInGroup(msgspec.Struct, frozen=True):
     """Remove a timer of a list with groups for good, as `AckTimer` does; its group goes on."""
 
     timers: str
@@ -232,8 +221,7 @@ class AckInGroup:
     claim: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExpireTimers:
+class ExpireTimers(msgspec.Struct, frozen=True):
     """Remove up to `limit` timers of a list that are due at `before` or earlier; groups go on.
 
     The result is how many there were, so that a caller who gets `limit` asks again.

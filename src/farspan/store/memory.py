@@ -11,6 +11,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from farspan.model.event import EventBatch
 from farspan.store.base import (
     READ_BYTES_MAX,
@@ -192,11 +194,11 @@ class MemoryStore:
         known = log.calls.get(batch.call)
         if known is not None:
             return Appended(known.position, repeated=True)
-        kept = replace(batch, position=log.next_position)
+        kept = msgspec.structs.replace(batch, position=log.next_position)
         if batch.stream is not None:
             stream = (batch.stream, batch.origin)
             first = batch.sequence or self._stream_ends.get(stream, 0) + 1
-            kept = replace(kept, sequence=first)
+            kept = msgspec.structs.replace(kept, sequence=first)
             self._stream_ends[stream] = first + len(batch.events) - 1
             self._streams.setdefault(stream, []).append(kept)
         log.batches.append(kept)

@@ -6,11 +6,11 @@ Nothing here may do I/O.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One request as it came, its body whole.
 
     `path` and `query` are as sent, still percent-encoded. `headers` holds every header once under
@@ -25,10 +25,9 @@ class Request:
     repeated_headers: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class Response(msgspec.Struct, frozen=True, kw_only=True):
     """One response, ready to be sent."""
 
     status: int = 200
-    headers: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    headers: Sequence[tuple[str, str]] = ()
     body: bytes = b""

@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from urllib.parse import parse_qs
 
 import msgspec
@@ -141,7 +140,7 @@ class Server:
         if INVOCATION_HEADER not in request.headers:
             # So that a second sending of this request is known as such.
             headers = {**request.headers, INVOCATION_HEADER: self._services.ids.uuid()}
-            request = replace(request, headers=headers)
+            request = msgspec.structs.replace(request, headers=headers)
 
         async def send(region: str) -> Response:
             if self._own is None or region != self._own.region:

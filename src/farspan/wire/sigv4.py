@@ -11,12 +11,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote, unquote_to_bytes
 
+import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -73,8 +73,7 @@ _PRESIGNED: Final = (
 _INVALID_TOKEN: Final = "The security token included in the request is invalid."  # noqa: S105
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authorization:
+class Authorization(msgspec.Struct, frozen=True, kw_only=True):
     """What a request's Authorization header claims. Nothing of it is proven before `verify`.
 
     `date` is the scope's, as `yyyymmdd`. SigV4A has no `region` in its scope; it has a

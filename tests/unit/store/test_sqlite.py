@@ -11,11 +11,11 @@ import signal
 import sys
 import tempfile
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apsw
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -205,7 +205,7 @@ async def test_a_file_of_the_first_format_goes_on(path: Path) -> None:
     await store.close()
     write_database(path, UNDO_GROUPS + "PRAGMA user_version = 1")
     store = reopen(path)
-    traced = replace(append(2).batch, trace_headers=("Root=1",))
+    traced = msgspec.structs.replace(append(2).batch, trace_headers=("Root=1",))
     await store.commit([Append(traced)])
     batches = await store.read_log(BUS, 0, 10)
     await store.close()

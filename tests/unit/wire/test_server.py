@@ -6,9 +6,9 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace as replace_struct
 
@@ -69,7 +69,7 @@ class Network:
             raise reply
         if isinstance(reply, Server):
             headers = {**request.headers, FORWARDED_HEADER: forwarded_mark("edge", "s")}
-            return await reply.answer(replace(request, headers=headers))
+            return await reply.answer(msgspec.structs.replace(request, headers=headers))
         if isinstance(reply, str):
             await asyncio.Event().wait()
         assert isinstance(reply, Response)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from botocore.credentials import Credentials
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from farspan import errors
 from farspan.wire import sigv4
@@ -113,7 +113,7 @@ def botocore_signed(
     )
     SigV4Auth(Credentials(KEY_ID, SECRET, token), service, region).add_auth(made)
     headers = {name.lower(): value for name, value in made.headers.items()}
-    return dataclasses.replace(request, headers=headers)
+    return replace(request, headers=headers)
 
 
 def crt_signed(
@@ -139,7 +139,7 @@ def crt_signed(
     )
     signed = awscrt.auth.aws_sign_request(made, config).result(10)
     headers = {name.lower(): value for name, value in signed.headers}
-    return dataclasses.replace(request, headers=headers)
+    return replace(request, headers=headers)
 
 
 def _stream(body: bytes) -> Any:
@@ -282,7 +282,7 @@ def test_a_plus_is_not_mistaken_for_its_code() -> None:
     verify(request)
 
     with pytest.raises(errors.InvalidSignatureException, match=MISMATCH):
-        verify(dataclasses.replace(request, query="a=+"))
+        verify(replace(request, query="a=+"))
 
 
 def test_spaces_in_headers_are_folded() -> None:
@@ -297,9 +297,7 @@ def test_commas_without_spaces_are_read() -> None:
     request = botocore_signed(plain_request())
     authorization = request.headers["authorization"].replace(", ", ",")
 
-    verify(
-        dataclasses.replace(request, headers={**request.headers, "authorization": authorization})
-    )
+    verify(replace(request, headers={**request.headers, "authorization": authorization}))
 
 
 def test_a_true_content_hash_is_accepted() -> None:
@@ -318,13 +316,13 @@ def test_service_and_region_are_not_checked_when_none() -> None:
 
 
 def _without(name: str) -> Any:
-    return lambda request: dataclasses.replace(
+    return lambda request: replace(
         request, headers={key: value for key, value in request.headers.items() if key != name}
     )
 
 
 def _with(name: str, value: str) -> Any:
-    return lambda request: dataclasses.replace(request, headers={**request.headers, name: value})
+    return lambda request: replace(request, headers={**request.headers, name: value})
 
 
 def _authorization(old: str, new: str) -> Any:
@@ -337,11 +335,11 @@ def _authorization(old: str, new: str) -> Any:
 
 
 TAMPERINGS = {
-    "method": lambda request: dataclasses.replace(request, method="PUT"),
-    "path": lambda request: dataclasses.replace(request, path="/x"),
-    "query": lambda request: dataclasses.replace(request, query="a=b"),
-    "body": lambda request: dataclasses.replace(request, body=request.body + b" "),
-    "no-body": lambda request: dataclasses.replace(request, body=b""),
+    "method": lambda request: replace(request, method="PUT"),
+    "path": lambda request: replace(request, path="/x"),
+    "query": lambda request: replace(request, query="a=b"),
+    "body": lambda request: replace(request, body=request.body + b" "),
+    "no-body": lambda request: replace(request, body=b""),
     "host": _with("host", "elsewhere"),
     "no-host": _without("host"),
     "target": _with("x-amz-target", "AWSEvents.DeleteEventBus"),
@@ -349,7 +347,7 @@ TAMPERINGS = {
     "content-type": _with("content-type", "text/plain"),
     "date": _with("x-amz-date", "20261123T120001Z"),
     "new-token": _with("x-amz-security-token", "t"),
-    "repeated-target": lambda request: dataclasses.replace(
+    "repeated-target": lambda request: replace(
         request, repeated_headers=frozenset({"x-amz-target"})
     ),
     "unsigned-target": _authorization(";x-amz-target", ""),
@@ -425,7 +423,7 @@ def test_a_v4_signature_with_another_digit_is_refused(position: int, digit: str)
 @settings(max_examples=50, deadline=None)
 def test_a_v4a_signature_holds_for_one_body_only(body: bytes) -> None:
     """The recorded signature holds for no other body."""
-    request = dataclasses.replace(known_request(), body=body)
+    request = replace(known_request(), body=body)
 
     with pytest.raises(errors.InvalidSignatureException, match=MISMATCH):
         verify(request)
