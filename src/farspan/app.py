@@ -32,8 +32,9 @@ from farspan.control.passed_roles import role_denial
 from farspan.control.plane import ControlPlane
 from farspan.control.replays import advance_replays, turns_between
 from farspan.delivery.service import DeliveryService
-from farspan.endpoints.failover import Evidence, Hold, weigh
-from farspan.endpoints.service import Outlook, RoutingService
+from farspan.endpoints.failover import Hold
+from farspan.endpoints.service import RoutingService
+from farspan.evidence import EvidenceOf
 from farspan.health.service import HealthService
 from farspan.ingest.service import IngestService
 from farspan.logs.service import LogService
@@ -65,9 +66,6 @@ from farspan.wire.services import NodeServices, RegionServices
 
 HOLD_SECONDS = 60.0
 HOLD_SECONDS_MAX = 900.0
-CAUGHT_UP_SECONDS = 1.0
-"""How far the primary's copy of the secondary's events may be behind when traffic goes back."""
-
 ADVANCE_SECONDS = 0.1
 RETENTION_PASS_SECONDS = 60.0
 TRIM_PAUSE_SECONDS = 0.02
@@ -179,18 +177,19 @@ class Node:
         self.health = HealthService(
             self.node.name, time_scale, self._clock, self.catalog.health_checks
         )
+        self.evidence = EvidenceOf(
+            self.config, self.node, self.catalog, self.health, self._replication_lags
+        )
         self.routing = RoutingService(
+            node=self.node.name,
             clock=self._clock,
-            outlook=Outlook(
-                endpoints=self.catalog.endpoints,
-                evidence=self._evidence,
-                caught_up=self._caught_up,
-            ),
+            outlook=self.evidence.outlook(),
             hold=Hold(seconds=HOLD_SECONDS / time_scale, seconds_max=HOLD_SECONDS_MAX / time_scale),
             copy_directory=self._data,
         )
         self.catalog.on_change(self.health.refresh)
         self.catalog.on_report(lambda report: self.health.hear(report.node, report.votes))
+        self.catalog.on_report(self.routing.hear)
         if store is not None and resources is not None:
             self.region = self._join_region(store, resources)
             await rewrap_secrets(self.region.plane)
@@ -326,40 +325,14 @@ class Node:
             forwarder=self.forwarder,
             report=self._report,
             status=self._status,
+            tell_override=self._peers.override,
             own=own,
         )
 
     # --- what the parts ask of each other -------------------------------------------------
 
-    def _observers(self, endpoint: Endpoint) -> list[str]:
-        """Return the nodes whose votes count: those outside the primary Region."""
-        primary = endpoint.primary_region
-        return [node.name for node in self.config.nodes if node.region != primary]
-
-    def _evidence(self, endpoint: Endpoint) -> Evidence:
-        observers = self._observers(endpoint)
-        verdict = self.health.verdict(endpoint.health_check_id, observers)
-        own = None
-        if self.node.name in observers:
-            own = self.health.own_status(endpoint.health_check_id)
-        return weigh(verdict, own)
-
-    def _caught_up(self, endpoint: Endpoint) -> bool:
-        if not endpoint.replicates:
-            return True
-        if self.region is not None and self.node.region == endpoint.primary_region:
-            lags = self.region.replication.lags()
-        else:
-            report = self.catalog.report_of(endpoint.primary_region)
-            lags = report.replication_lags if report else {}
-        lag = lags.get(endpoint.endpoint_id)
-        if lag is None:
-            # The secondary may be gone: then its events are late, and the primary is what is left.
-            return not self._is_heard(endpoint.secondary_region)
-        return lag <= CAUGHT_UP_SECONDS
-
-    def _is_heard(self, region: str) -> bool:
-        return region == self.node.region or self.catalog.report_of(region) is not None
+    def _replication_lags(self) -> dict[str, float]:
+        return self.region.replication.lags() if self.region is not None else {}
 
     async def _fetch_stream(self, region: str, request: StreamRequest) -> StreamReply:
         node = self.config.node_of(region)
@@ -368,7 +341,7 @@ class Node:
         return await self._peers.stream(node, request)
 
     def _report(self) -> PeerReport:
-        region = self.region
+        region, routes = self.region, self.routing.told()
         return PeerReport(
             node=self.node.name,
             region=self.node.region,
@@ -377,7 +350,10 @@ class Node:
             event_buses=tuple(bus.key for bus in region.resources.event_buses.values())
             if region
             else (),
-            replication_lags=region.replication.lags() if region else {},
+            replication_lags=self._replication_lags(),
+            overrides=routes.overrides,
+            generations=routes.generations,
+            route_changes=routes.changes,
         )
 
     def _status(self, account: str | None) -> dict[str, Any]:
@@ -411,8 +387,9 @@ class Node:
             "route": self.routing.region_in_use(endpoint),
             "generation": routing.generation,
             "reason": routing.reason,
+            "override": self.routing.override(endpoint),
             "under_way": self.routing.parked_count(endpoint),
-            "history": self.routing.history(endpoint),
+            "history": self.routing.states(endpoint),
         }
         if self.region is not None:
             samples = self.region.replication.samples(endpoint.endpoint_id)
