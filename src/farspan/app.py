@@ -19,6 +19,7 @@ from typing import Any
 
 import uvicorn
 
+from farspan.announcements import Announcements
 from farspan.archives.service import ArchiveService
 from farspan.catalog.federation import PeerReport
 from farspan.catalog.resources import FEDERATED, Resource, Resources
@@ -423,10 +424,19 @@ class Node:
                 seconds=self.config.store.retention_hours * 3_600,
                 pause=lambda: self._clock.sleep(TRIM_PAUSE_SECONDS),
             )
+            announcements = Announcements(
+                store=region.store,
+                clock=self._clock,
+                catalog=self.catalog,
+                regions=self.config.regions,
+                history=self.routing.history,
+                region=region.resources.region,
+            )
             self._tasks = [
                 asyncio.create_task(self._advance(region.plane)),
                 asyncio.create_task(self._retain(retention, region)),
                 asyncio.create_task(self._retain_archived(region)),
+                asyncio.create_task(announcements.run()),
             ]
 
     async def _advance(self, plane: ControlPlane) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Deployment,
         Eventually,
         GlobalEndpoint,
+        QueueOf,
         Reply,
         Send,
         SignedHeaders,
@@ -149,6 +150,49 @@ def test_the_history_tells_each_change_once(order: Any, ask: Ask, routed: Global
         assert "for the history" in last["reason"]
         assert {"edge", WEST} == set(last["votes"])
         assert generations[-1] == last["generation"]
+
+
+def test_each_change_of_route_is_an_event_on_both_default_buses(
+    order: Any,
+    client: ClientFactory,
+    routed: GlobalEndpoint,
+    make_queue: Callable[..., QueueOf],
+    name: str,
+) -> None:
+    """Once on each, with the same id, whoever saw it: where from and to, why, and on what votes."""
+    queues = {region: make_queue(name, region) for region in (EAST, WEST)}
+    pattern = {
+        "source": ["aws.events"],
+        "detail-type": ["Endpoint State Change"],
+        "resources": [routed.arn],
+        "detail": {"reason": [{"wildcard": f"*{name}*"}]},
+    }
+    for region, queue in queues.items():
+        events = client("events", region)
+        events.put_rule(Name=name, EventPattern=json.dumps(pattern))
+        events.put_targets(Rule=name, Targets=[{"Id": "q", "Arn": queue.arn}])
+    try:
+        order(WEST, route="SECONDARY", reason=name)
+        order(None, route="PRIMARY", reason=name)
+        told = {region: queue.receive_events(2) for region, queue in queues.items()}
+        assert all(queue.is_empty() for queue in queues.values())
+    finally:
+        for region in queues:
+            events = client("events", region)
+            events.remove_targets(Rule=name, Ids=["q"])
+            events.delete_rule(Name=name)
+
+    assert [EAST] * 2 + [WEST] * 2 == [e["region"] for region in told for e in told[region]]
+    by_generation = [sorted(told[r], key=lambda e: e["detail"]["generation"]) for r in (EAST, WEST)]
+    for there, back in by_generation:
+        members = ("previousRegion", "region", "route")
+        assert [EAST, WEST, "SECONDARY"] == [there["detail"][member] for member in members]
+        assert [WEST, EAST, "PRIMARY"] == [back["detail"][member] for member in members]
+        assert there["detail"]["generation"] + 1 == back["detail"]["generation"]
+        assert {"edge", WEST} == set(there["detail"]["votes"])
+        assert f"forced to the secondary: {name}" in there["detail"]["reason"]
+        assert routed.endpoint_id == back["detail"]["endpointId"]
+    assert [e["id"] for e in by_generation[0]] == [e["id"] for e in by_generation[1]]
 
 
 @pytest.mark.parametrize(

@@ -51,3 +51,7 @@ class Changes:
             for endpoint_id in endpoint_ids
             for change in self.of(endpoint_id)[-TOLD_COUNT_MAX:]
         )
+
+    def forget(self, endpoint_id: str) -> None:
+        """Drop the changes of an endpoint that is gone."""
+        self._changes.pop(endpoint_id, None)

@@ -20,7 +20,7 @@ from farspan.catalog.federation import PeerReport
 from farspan.clock import Clock
 from farspan.endpoints.failover import NO_ORDER, Evidence, Hold, Order, Routing, State, step
 from farspan.endpoints.history import Changes
-from farspan.endpoints.overrides import Overrides, SavedOverride
+from farspan.endpoints.overrides import FORGET_SECONDS, Overrides, SavedOverride
 from farspan.errors import ServiceUnavailableException
 from farspan.model.endpoint import Endpoint
 from farspan.model.route import Override, Route, RouteChange
@@ -103,6 +103,7 @@ class RoutingService:
             _load(self._orders_copy, dict[str, SavedOverride]), clock.monotonic(), clock.now()
         )
         self._generations_heard: dict[str, int] = {}
+        self._missing_since: dict[str, float] = {}
         self._routings: dict[str, Routing] = {}
         self._states: dict[str, deque[StateChange]] = {}
         self._changes = Changes()
@@ -130,8 +131,23 @@ class RoutingService:
         for endpoint in endpoints:
             if endpoint.in_use:
                 self._look_at(endpoint)
-        known = {endpoint.endpoint_id for endpoint in endpoints}
-        self._overrides.forget(known, self._clock.monotonic())
+        self._forget({endpoint.endpoint_id for endpoint in endpoints})
+
+    def _forget(self, known: set[str]) -> None:
+        """Drop what is kept of endpoints that were not known for an hour: they will not come."""
+        now = self._clock.monotonic()
+        self._overrides.forget(known, now)
+        kept = self._routings.keys() | self._saved.keys() | self._generations_heard.keys()
+        self._missing_since = {
+            endpoint_id: self._missing_since.get(endpoint_id, now) for endpoint_id in kept - known
+        }
+        for endpoint_id, since in self._missing_since.items():
+            if now - since > FORGET_SECONDS:
+                self._routings.pop(endpoint_id, None)
+                self._saved.pop(endpoint_id, None)
+                self._generations_heard.pop(endpoint_id, None)
+                self._states.pop(endpoint_id, None)
+                self._changes.forget(endpoint_id)
 
     def _look_at(self, endpoint: Endpoint) -> None:
         former = self.routing(endpoint)
