@@ -27,7 +27,7 @@ from farspan.catalog.service import CatalogService
 from farspan.clock import Clock, IdSource, SystemClock, SystemIds
 from farspan.config import Config, NodeConfig
 from farspan.control.connections import record_authorization, rewrap_secrets
-from farspan.control.endpoints import advance_endpoints
+from farspan.control.endpoints import advance_endpoints, take_back
 from farspan.control.message_moves import advance_message_moves
 from farspan.control.passed_roles import role_denial
 from farspan.control.plane import ControlPlane
@@ -68,6 +68,9 @@ from farspan.wire.services import NodeServices, RegionServices
 HOLD_SECONDS = 60.0
 HOLD_SECONDS_MAX = 900.0
 ADVANCE_SECONDS = 0.1
+HEAR_SECONDS_MAX = 5.0
+"""How long a Region without a catalog waits for a peer that may remember a newer one."""
+
 RETENTION_PASS_SECONDS = 60.0
 TRIM_PAUSE_SECONDS = 0.02
 ARCHIVE_PASS_SECONDS = 600.0
@@ -156,6 +159,7 @@ class Node:
         self._peers = PeerClient(self.forwarder, clock, config.cluster_secret)
         self.region: Region | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._started_at = 0.0
 
     async def open(self, store: Store | None) -> None:
         """Open what the node keeps and join its parts."""
@@ -404,6 +408,7 @@ class Node:
 
     def start(self) -> None:
         """Begin everything that runs by itself."""
+        self._started_at = self._clock.monotonic()
         self.catalog.start()
         self.health.start()
         self.routing.start()
@@ -445,12 +450,18 @@ class Node:
             before, looked_at = looked_at, self._clock.monotonic()
             turns = turns_between(before, looked_at, self.config.replays.events_per_second)
             try:
+                await take_back(plane, heard_all=self._has_heard_all())
                 await advance_endpoints(plane)
                 await advance_replays(plane, turns)
                 await advance_message_moves(plane)
             except Exception:
                 log.exception("endpoints, replays and message moves could not be advanced")
             await self._clock.sleep(ADVANCE_SECONDS)
+
+    def _has_heard_all(self) -> bool:
+        """Return whether every peer was heard, or was waited for long enough."""
+        waited = self._clock.monotonic() - self._started_at > HEAR_SECONDS_MAX
+        return waited or all(self.catalog.peers_heard().values())
 
     async def _retain(self, retention: Retention, region: Region) -> None:
         while True:
@@ -543,6 +554,7 @@ def http_server(node: Node) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # who calls is known by the signature alone
             # Longer than any client keeps an idle connection, so that none is cut in a request.
             timeout_keep_alive=75,
             timeout_graceful_shutdown=GRACE_SECONDS,
