@@ -19,6 +19,7 @@ from typing import Any
 
 import uvicorn
 
+from farspan.announcements import Announcements
 from farspan.archives.service import ArchiveService
 from farspan.catalog.federation import PeerReport
 from farspan.catalog.resources import FEDERATED, Resource, Resources
@@ -26,14 +27,15 @@ from farspan.catalog.service import CatalogService
 from farspan.clock import Clock, IdSource, SystemClock, SystemIds
 from farspan.config import Config, NodeConfig
 from farspan.control.connections import record_authorization, rewrap_secrets
-from farspan.control.endpoints import advance_endpoints
+from farspan.control.endpoints import advance_endpoints, take_back
 from farspan.control.message_moves import advance_message_moves
 from farspan.control.passed_roles import role_denial
 from farspan.control.plane import ControlPlane
 from farspan.control.replays import advance_replays, turns_between
 from farspan.delivery.service import DeliveryService
-from farspan.endpoints.failover import Evidence, Hold, weigh
-from farspan.endpoints.service import Outlook, RoutingService
+from farspan.endpoints.failover import Hold
+from farspan.endpoints.service import RoutingService
+from farspan.evidence import EvidenceOf
 from farspan.health.service import HealthService
 from farspan.ingest.service import IngestService
 from farspan.logs.service import LogService
@@ -65,10 +67,10 @@ from farspan.wire.services import NodeServices, RegionServices
 
 HOLD_SECONDS = 60.0
 HOLD_SECONDS_MAX = 900.0
-CAUGHT_UP_SECONDS = 1.0
-"""How far the primary's copy of the secondary's events may be behind when traffic goes back."""
-
 ADVANCE_SECONDS = 0.1
+HEAR_SECONDS_MAX = 5.0
+"""How long a Region without a catalog waits for a peer that may remember a newer one."""
+
 RETENTION_PASS_SECONDS = 60.0
 TRIM_PAUSE_SECONDS = 0.02
 ARCHIVE_PASS_SECONDS = 600.0
@@ -157,6 +159,7 @@ class Node:
         self._peers = PeerClient(self.forwarder, clock, config.cluster_secret)
         self.region: Region | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._started_at = 0.0
 
     async def open(self, store: Store | None) -> None:
         """Open what the node keeps and join its parts."""
@@ -179,18 +182,19 @@ class Node:
         self.health = HealthService(
             self.node.name, time_scale, self._clock, self.catalog.health_checks
         )
+        self.evidence = EvidenceOf(
+            self.config, self.node, self.catalog, self.health, self._replication_lags
+        )
         self.routing = RoutingService(
+            node=self.node.name,
             clock=self._clock,
-            outlook=Outlook(
-                endpoints=self.catalog.endpoints,
-                evidence=self._evidence,
-                caught_up=self._caught_up,
-            ),
+            outlook=self.evidence.outlook(),
             hold=Hold(seconds=HOLD_SECONDS / time_scale, seconds_max=HOLD_SECONDS_MAX / time_scale),
             copy_directory=self._data,
         )
         self.catalog.on_change(self.health.refresh)
         self.catalog.on_report(lambda report: self.health.hear(report.node, report.votes))
+        self.catalog.on_report(self.routing.hear)
         if store is not None and resources is not None:
             self.region = self._join_region(store, resources)
             await rewrap_secrets(self.region.plane)
@@ -326,40 +330,14 @@ class Node:
             forwarder=self.forwarder,
             report=self._report,
             status=self._status,
+            tell_override=self._peers.override,
             own=own,
         )
 
     # --- what the parts ask of each other -------------------------------------------------
 
-    def _observers(self, endpoint: Endpoint) -> list[str]:
-        """Return the nodes whose votes count: those outside the primary Region."""
-        primary = endpoint.primary_region
-        return [node.name for node in self.config.nodes if node.region != primary]
-
-    def _evidence(self, endpoint: Endpoint) -> Evidence:
-        observers = self._observers(endpoint)
-        verdict = self.health.verdict(endpoint.health_check_id, observers)
-        own = None
-        if self.node.name in observers:
-            own = self.health.own_status(endpoint.health_check_id)
-        return weigh(verdict, own)
-
-    def _caught_up(self, endpoint: Endpoint) -> bool:
-        if not endpoint.replicates:
-            return True
-        if self.region is not None and self.node.region == endpoint.primary_region:
-            lags = self.region.replication.lags()
-        else:
-            report = self.catalog.report_of(endpoint.primary_region)
-            lags = report.replication_lags if report else {}
-        lag = lags.get(endpoint.endpoint_id)
-        if lag is None:
-            # The secondary may be gone: then its events are late, and the primary is what is left.
-            return not self._is_heard(endpoint.secondary_region)
-        return lag <= CAUGHT_UP_SECONDS
-
-    def _is_heard(self, region: str) -> bool:
-        return region == self.node.region or self.catalog.report_of(region) is not None
+    def _replication_lags(self) -> dict[str, float]:
+        return self.region.replication.lags() if self.region is not None else {}
 
     async def _fetch_stream(self, region: str, request: StreamRequest) -> StreamReply:
         node = self.config.node_of(region)
@@ -368,7 +346,7 @@ class Node:
         return await self._peers.stream(node, request)
 
     def _report(self) -> PeerReport:
-        region = self.region
+        region, routes = self.region, self.routing.told()
         return PeerReport(
             node=self.node.name,
             region=self.node.region,
@@ -377,7 +355,10 @@ class Node:
             event_buses=tuple(bus.key for bus in region.resources.event_buses.values())
             if region
             else (),
-            replication_lags=region.replication.lags() if region else {},
+            replication_lags=self._replication_lags(),
+            overrides=routes.overrides,
+            generations=routes.generations,
+            route_changes=routes.changes,
         )
 
     def _status(self, account: str | None) -> dict[str, Any]:
@@ -411,8 +392,9 @@ class Node:
             "route": self.routing.region_in_use(endpoint),
             "generation": routing.generation,
             "reason": routing.reason,
+            "override": self.routing.override(endpoint),
             "under_way": self.routing.parked_count(endpoint),
-            "history": self.routing.history(endpoint),
+            "history": self.routing.states(endpoint),
         }
         if self.region is not None:
             samples = self.region.replication.samples(endpoint.endpoint_id)
@@ -426,6 +408,7 @@ class Node:
 
     def start(self) -> None:
         """Begin everything that runs by itself."""
+        self._started_at = self._clock.monotonic()
         self.catalog.start()
         self.health.start()
         self.routing.start()
@@ -446,10 +429,19 @@ class Node:
                 seconds=self.config.store.retention_hours * 3_600,
                 pause=lambda: self._clock.sleep(TRIM_PAUSE_SECONDS),
             )
+            announcements = Announcements(
+                store=region.store,
+                clock=self._clock,
+                catalog=self.catalog,
+                regions=self.config.regions,
+                history=self.routing.history,
+                region=region.resources.region,
+            )
             self._tasks = [
                 asyncio.create_task(self._advance(region.plane)),
                 asyncio.create_task(self._retain(retention, region)),
                 asyncio.create_task(self._retain_archived(region)),
+                asyncio.create_task(announcements.run()),
             ]
 
     async def _advance(self, plane: ControlPlane) -> None:
@@ -458,12 +450,18 @@ class Node:
             before, looked_at = looked_at, self._clock.monotonic()
             turns = turns_between(before, looked_at, self.config.replays.events_per_second)
             try:
+                await take_back(plane, heard_all=self._has_heard_all())
                 await advance_endpoints(plane)
                 await advance_replays(plane, turns)
                 await advance_message_moves(plane)
             except Exception:
                 log.exception("endpoints, replays and message moves could not be advanced")
             await self._clock.sleep(ADVANCE_SECONDS)
+
+    def _has_heard_all(self) -> bool:
+        """Return whether every peer was heard, or was waited for long enough."""
+        waited = self._clock.monotonic() - self._started_at > HEAR_SECONDS_MAX
+        return waited or all(self.catalog.peers_heard().values())
 
     async def _retain(self, retention: Retention, region: Region) -> None:
         while True:
@@ -556,6 +554,7 @@ def http_server(node: Node) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # who calls is known by the signature alone
             # Longer than any client keeps an idle connection, so that none is cut in a request.
             timeout_keep_alive=75,
             timeout_graceful_shutdown=GRACE_SECONDS,

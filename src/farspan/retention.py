@@ -85,6 +85,6 @@ class Retention:
             )
             if waiting and waiting[0].event_bus == event_bus:
                 last = min(last, waiting[0].position - 1)
-            elif waiting and endpoint.event_bus_key == event_bus:
-                last = 0  # the endpoint changed its bus: first the former one's events go across
+            elif waiting and event_bus in endpoint.event_bus_keys:
+                last = 0  # the endpoint changed its bus: first another one's events go across
         return last

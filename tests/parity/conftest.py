@@ -26,7 +26,7 @@ import uvloop
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import ClientError
 
-from farspan.app import http_server, open_node
+from farspan.app import Node, http_server, open_node
 from farspan.clock import SystemClock
 from farspan.config import DEFAULT_ACCOUNT, Config, Credential, HealthConfig, NodeConfig
 from farspan.store.memory import MemoryStore
@@ -62,6 +62,7 @@ class Deployment:
     _loop: asyncio.AbstractEventLoop | None = None
     _stop: asyncio.Event | None = None
     _thread: threading.Thread | None = None
+    _serving: dict[str, tuple[Node, Any, asyncio.Task[None]]] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -89,29 +90,47 @@ class Deployment:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        nodes = [
-            await open_node(
-                self.config,
-                node,
-                self.data,
-                store=MemoryStore() if self.data is None and node.region else None,
-            )
-            for node in self.config.nodes
-        ]
-        servers = [http_server(node) for node in nodes]
-        for node in nodes:
-            node.start()
-        serving = [
-            asyncio.create_task(server.serve(sockets=[bound]))
-            for server, bound in zip(servers, self._sockets, strict=True)
-        ]
+        nodes = zip(self.config.nodes, self._sockets, strict=True)
+        opened = [(await self._open(node), bound) for node, bound in nodes]
+        for node, bound in opened:
+            self._serve_one(node, bound)
         self._running.set_result(None)
         await self._stop.wait()
-        for server in servers:
-            server.should_exit = True
-        await asyncio.gather(*serving)
-        for node in nodes:
-            await node.close()
+        for name in list(self._serving):
+            await self._stop_one(name)
+
+    async def _open(self, node: NodeConfig) -> Node:
+        in_memory = self.data is None and node.region
+        store = MemoryStore() if in_memory else None
+        return await open_node(self.config, node, self.data, store=store)
+
+    def _serve_one(self, node: Node, bound: socket.socket) -> None:
+        server = http_server(node)
+        node.start()
+        task = asyncio.create_task(server.serve(sockets=[bound]))
+        self._serving[node.node.name] = (node, server, task)
+
+    async def _stop_one(self, name: str) -> None:
+        node, server, task = self._serving.pop(name)
+        server.should_exit = True
+        await task
+        await node.close()
+
+    async def _start_one(self, name: str) -> None:
+        config = self.config.node_named(name)
+        assert config is not None, f"there is no node {name}"
+        port = int(config.url.rpartition(":")[2])
+        self._serve_one(await self._open(config), socket.create_server(("127.0.0.1", port)))
+
+    def stop_node(self, name: str) -> None:
+        """Stop one node: its port refuses connections from then on."""
+        assert self._loop is not None, "a deployment is started before a node is stopped"
+        asyncio.run_coroutine_threadsafe(self._stop_one(name), self._loop).result(20)
+
+    def start_node(self, name: str) -> None:
+        """Start a node again on its port, with what it has on disk."""
+        assert self._loop is not None, "a deployment is started before a node is"
+        asyncio.run_coroutine_threadsafe(self._start_one(name), self._loop).result(20)
 
     def stop(self) -> None:
         """Stop the nodes in order and wait for it."""

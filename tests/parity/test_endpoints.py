@@ -481,6 +481,48 @@ def test_home_region_chooses_the_region(
     assert [] == client("events").list_endpoints(HomeRegion=WEST)["Endpoints"]
 
 
+def test_it_is_changed_in_its_primary_region_only(
+    client: Callable[..., BaseClient], endpoint: GlobalEndpoint, refusal: Refusal
+) -> None:
+    """Neither operation has a HomeRegion: the secondary Region has no such endpoint."""
+    west = client("events", WEST)
+    missing = ("ResourceNotFoundException", f"Endpoint {endpoint.name} does not exist.")
+
+    assert missing == refusal(west.update_endpoint, Name=endpoint.name, Description="d")
+    assert missing == refusal(west.delete_endpoint, Name=endpoint.name)
+
+
+def test_the_buses_keep_the_order_in_which_they_were_given(
+    events: BaseClient,
+    settings: dict[str, Any],
+    settled: Callable[[str], dict[str, Any]],
+    eventually: Eventually,
+) -> None:
+    """The order says nothing of which is the primary, and comes back as it was sent."""
+    settings["EventBuses"].reverse()
+    name = settings["Name"]
+    answer = events.create_endpoint(**settings)
+    found = settled(name)
+    events.delete_endpoint(Name=name)
+    eventually(lambda: not events.list_endpoints(NamePrefix=name)["Endpoints"])
+
+    assert [bus_arn(name, WEST), bus_arn(name)] == [b["EventBusArn"] for b in answer["EventBuses"]]
+    assert answer["EventBuses"] == found["EventBuses"]
+    assert f"arn:aws:events:{EAST}:{ACCOUNT}:endpoint/{name}" == found["Arn"]
+
+
+def test_endpoints_have_no_tags(
+    events: BaseClient, endpoint: GlobalEndpoint, refusal: Refusal
+) -> None:
+    """EventBridge tags rules and event buses; an endpoint's ARN is refused."""
+    tags = {"ResourceARN": endpoint.arn, "Tags": [{"Key": "k", "Value": "v"}]}
+
+    assert "ValidationException" == refusal(events.tag_resource, **tags)[0]
+    assert (
+        "ValidationException" == refusal(events.list_tags_for_resource, ResourceARN=endpoint.arn)[0]
+    )
+
+
 @pytest.fixture(scope="module")
 def listed(client: Callable[..., BaseClient], settings_of: SettingsOf, healthy: str) -> list[str]:
     """Five endpoints that share a prefix, over the default bus."""

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from farspan.app import CAUGHT_UP_SECONDS, Node, open_node
+from farspan.app import Node, open_node
 from farspan.catalog.federation import PeerReport
 from farspan.config import Config, NodeConfig
+from farspan.evidence import CAUGHT_UP_SECONDS
 from farspan.model.endpoint import Endpoint, EndpointState
 from farspan.store.memory import MemoryStore
 from farspan.wire.peers import PeerClient
@@ -100,4 +101,4 @@ async def test_the_way_back_waits_for_a_secondary_that_can_be_heard(
     """Failback goes ahead when the secondary is gone: the primary is what is left."""
     node = await opened(name, lags)
 
-    assert caught_up is node._caught_up(ENDPOINT)
+    assert caught_up is node.evidence.caught_up(ENDPOINT)

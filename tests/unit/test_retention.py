@@ -227,6 +227,21 @@ async def test_a_new_buss_events_wait_for_the_former_ones(world: World) -> None:
     assert kept == [[1], [1], []]
 
 
+async def test_every_former_buss_events_wait_for_earlier_ones(world: World) -> None:
+    """An endpoint that went from bus to bus to bus: the one in the middle keeps its events."""
+    middle = f"{ACCOUNT}/y"
+    await world.put(300, stream=ENDPOINT.endpoint_id)
+    await world.put(300, 300, bus=middle, stream=ENDPOINT.endpoint_id)
+    world.endpoints = [
+        msgspec.structs.replace(ENDPOINT, event_bus_name="x", former_bus_names=("orders", "y"))
+    ]
+    kept = []
+    for world.shipped in (0, 1, 2, 3):
+        kept.append(await world.kept(middle))
+
+    assert kept == [[1, 2], [1, 2], [2], []]
+
+
 async def test_a_long_log_is_trimmed_in_one_look(world: World) -> None:
     """However many batches may go, they go in commits of a bounded size, and all of them go."""
     await world.put(*[300] * (2 * TRIM_BATCH_COUNT + 1), 50)

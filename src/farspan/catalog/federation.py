@@ -14,6 +14,7 @@ import msgspec
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, Vote
 from farspan.model.role import Role
+from farspan.model.route import Override, RouteChange
 
 
 class OwnedCatalog(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +32,9 @@ class PeerReport(msgspec.Struct, frozen=True, kw_only=True):
 
     `catalogs` are all that the node knows, its own included, so that news travels past a broken
     link. `event_buses` are the keys of the buses in the node's own Region. `replication_lags` are
-    seconds by EndpointId, for the streams that the node's Region pulls.
+    seconds by EndpointId, for the streams that the node's Region pulls. `overrides` are the orders
+    about routes that the node knows of, `generations` those of its routes by EndpointId, and
+    `route_changes` the latest changes of routes.
     """
 
     node: str
@@ -40,6 +43,9 @@ class PeerReport(msgspec.Struct, frozen=True, kw_only=True):
     votes: tuple[Vote, ...] = ()
     event_buses: tuple[str, ...] = ()
     replication_lags: dict[str, float] = {}
+    overrides: tuple[Override, ...] = ()
+    generations: dict[str, int] = {}
+    route_changes: tuple[RouteChange, ...] = ()
 
 
 class Merge(msgspec.Struct, frozen=True, kw_only=True):

@@ -238,6 +238,17 @@ class Resources:
             self._tables[type(resource)].put(resource)
         self._tell(resources, exists=True)
 
+    async def take_back(self, catalog: OwnedCatalog, *, now: float) -> None:
+        """Write what other nodes remember of this Region's catalog, as a newer version of it."""
+        assert self.version == 0, "a Region that has a catalog is the authority on it"
+        resources: list[Resource] = [*catalog.health_checks, *catalog.roles, *catalog.endpoints]
+        self.version = catalog.version
+        try:
+            await self.save(*resources, now=now)
+        except BaseException:
+            self.version = 0
+            raise
+
     async def remove(self, *resources: Resource, now: float, also: tuple[Change, ...] = ()) -> None:
         """Remove resources durably in one commit with the changes `also`, then hide them."""
         changes: list[Change] = [DeleteDocument(_document_key(resource)) for resource in resources]

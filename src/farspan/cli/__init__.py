@@ -7,7 +7,9 @@ Each command imports what it needs when it runs, so that `farspan --help` is qui
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec
 
 import click
 
@@ -149,6 +151,140 @@ def why_not(
     remote = open_remote(data, url=endpoint_url, region=region)
     question = Question(rule=rule, bus=bus, event=event, last=last)
     raise SystemExit(run_why_not(remote, question, as_json=as_json))
+
+
+@main.group()
+def endpoint() -> None:
+    """See, force, pause and release the routes of global endpoints."""
+
+
+P = ParamSpec("P")
+
+
+def _remote_options(command: Callable[P, None]) -> Callable[P, None]:
+    """Add the options that say which deployment is asked, and how the answer is printed."""
+    for option in (
+        data_option,
+        click.option("--region", help="The Region.  [default: AWS_REGION, or --data's first]"),
+        click.option(
+            "--endpoint-url", help="The deployment.  [default: AWS_ENDPOINT_URL, or --data's]"
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print the answer as data."),
+    ):
+        command = option(command)
+    return command
+
+
+@endpoint.command("list")
+@_remote_options
+def endpoint_list(
+    *, as_json: bool, endpoint_url: str | None, region: str | None, data: Path
+) -> None:
+    """List the account's endpoints and their routes."""
+    from farspan.cli.endpoint import run_list
+    from farspan.cli.remote import open_remote
+
+    raise SystemExit(run_list(open_remote(data, url=endpoint_url, region=region), as_json=as_json))
+
+
+@endpoint.command("show")
+@click.argument("name")
+@_remote_options
+def endpoint_show(
+    name: str, *, as_json: bool, endpoint_url: str | None, region: str | None, data: Path
+) -> None:
+    """Show the route of endpoint NAME, the votes and what is ordered."""
+    from farspan.cli.endpoint import run_show
+    from farspan.cli.remote import open_remote
+
+    remote = open_remote(data, url=endpoint_url, region=region)
+    raise SystemExit(run_show(remote, name, as_json=as_json))
+
+
+@endpoint.command("history")
+@click.argument("name")
+@_remote_options
+def endpoint_history(
+    name: str, *, as_json: bool, endpoint_url: str | None, region: str | None, data: Path
+) -> None:
+    """Tell when the route of endpoint NAME changed, and why."""
+    from farspan.cli.endpoint import run_history
+    from farspan.cli.remote import open_remote
+
+    remote = open_remote(data, url=endpoint_url, region=region)
+    raise SystemExit(run_history(remote, name, as_json=as_json))
+
+
+@endpoint.command("route")
+@click.argument("name")
+@click.option(
+    "--to",
+    required=True,
+    type=click.Choice(["PRIMARY", "SECONDARY", "auto"], case_sensitive=False),
+    help="The route, or auto: by health again.",
+)
+@click.option("--for", "duration", metavar="10m", help="For how long; without it until auto.")
+@click.option("--reason", default="", help="For the history.")
+@_remote_options
+def endpoint_route(
+    name: str,
+    *,
+    to: str,
+    duration: str | None,
+    reason: str,
+    as_json: bool,
+    endpoint_url: str | None,
+    region: str | None,
+    data: Path,
+) -> None:
+    """Force the route of endpoint NAME, or leave it to the votes again."""
+    from farspan.cli.endpoint import run_override, seconds_of
+    from farspan.cli.remote import open_remote
+
+    route = None if to.lower() == "auto" else to.upper()
+    if route is None and duration is not None:
+        raise click.UsageError("--for goes with PRIMARY and SECONDARY.")
+    order = {"route": route, "seconds": seconds_of(duration), "reason": reason}
+    remote = open_remote(data, url=endpoint_url, region=region)
+    raise SystemExit(run_override(remote, name, order, as_json=as_json))
+
+
+@endpoint.command("pause")
+@click.argument("name")
+@click.option("--for", "duration", metavar="10m", help="For how long; without it until resume.")
+@click.option("--reason", default="", help="For the history.")
+@_remote_options
+def endpoint_pause(
+    name: str,
+    *,
+    duration: str | None,
+    reason: str,
+    as_json: bool,
+    endpoint_url: str | None,
+    region: str | None,
+    data: Path,
+) -> None:
+    """Keep the route of endpoint NAME where it is, whatever the votes say."""
+    from farspan.cli.endpoint import run_override, seconds_of
+    from farspan.cli.remote import open_remote
+
+    order = {"paused": True, "seconds": seconds_of(duration), "reason": reason}
+    remote = open_remote(data, url=endpoint_url, region=region)
+    raise SystemExit(run_override(remote, name, order, as_json=as_json))
+
+
+@endpoint.command("resume")
+@click.argument("name")
+@_remote_options
+def endpoint_resume(
+    name: str, *, as_json: bool, endpoint_url: str | None, region: str | None, data: Path
+) -> None:
+    """Let the votes move the route of endpoint NAME again."""
+    from farspan.cli.endpoint import run_override
+    from farspan.cli.remote import open_remote
+
+    remote = open_remote(data, url=endpoint_url, region=region)
+    raise SystemExit(run_override(remote, name, {}, as_json=as_json))
 
 
 @main.command()

@@ -159,6 +159,17 @@ def authorize_read_events(plane: ControlPlane, caller: Caller, event_bus: str) -
         _demand(caller, READ_EVENTS, event_bus, keys, _own_policy(plane, caller, event_bus))
 
 
+def authorize_endpoint(caller: Caller, action: str, endpoint: str, *, now: float) -> None:
+    """Return if the caller's policies allow an action on an endpoint, an ARN or `*`.
+
+    For the pages about its route, which any node serves. Raises AccessDeniedException.
+    """
+    if caller.grants is not None:
+        arn = parse_arn(endpoint)
+        keys = caller_keys(caller, region=arn.region if arn else "", now=now)
+        _demand(caller, f"events:{action}", endpoint, keys)
+
+
 def _demand(
     caller: Caller,
     action: str,

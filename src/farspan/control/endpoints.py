@@ -28,6 +28,7 @@ from farspan.model.arn import event_bus_arn, health_check_arn, parse_arn
 from farspan.model.bus import DEFAULT_BUS_NAME
 from farspan.model.endpoint import (
     CHANGING,
+    FORMER_BUS_COUNT_MAX,
     Endpoint,
     EndpointState,
     ReplicationState,
@@ -131,6 +132,38 @@ async def list_endpoints(plane: ControlPlane, caller: Caller, params: Params) ->
         limit=params.get("MaxResults"),
     )
     return {"Endpoints": [_shown(endpoint) for endpoint in shown], "NextToken": token}
+
+
+async def take_back(plane: ControlPlane, heard_all: bool) -> None:
+    """Take this Region's endpoints, health checks and roles back from peers, after a lost disk.
+
+    Only where the store has never had any: what a Region has stands above what others remember of
+    it. `heard_all` says that every other node was heard, or will not be. The clients of the
+    endpoints know their ids, which creating them anew would not bring back. Buses, rules and
+    queues are known to this Region alone, and are gone.
+    """
+    if plane.resources.version or not heard_all:
+        return
+    offers = [
+        catalog
+        for report in plane.world.reports()
+        for catalog in report.catalogs
+        if catalog.region == plane.region and catalog.version
+    ]
+    if not offers:
+        return
+    newest = max(offers, key=lambda catalog: catalog.version)
+    async with plane.changing:
+        if plane.resources.version == 0:
+            await plane.resources.take_back(newest, now=plane.clock.now())
+    log.warning(
+        "the store had no catalog and the other nodes remember one: taken back endpoints=%s "
+        "health_checks=%d roles=%d version=%d; event buses, rules and queues have to be made anew",
+        ",".join(endpoint.name for endpoint in newest.endpoints) or "-",
+        len(newest.health_checks),
+        len(newest.roles),
+        newest.version,
+    )
 
 
 async def advance_endpoints(plane: ControlPlane) -> None:
@@ -265,7 +298,15 @@ def _on_buses(
     if endpoint.secondary_region not in regions - {plane.region}:
         raise _without_bus(endpoint.secondary_region)
     name = first.resource.removeprefix("event-bus/")
-    return msgspec.structs.replace(endpoint, event_bus_name=name)
+    former = endpoint.former_bus_names
+    if endpoint.event_bus_name not in ("", name, *former):
+        former = (*former, endpoint.event_bus_name)[-FORMER_BUS_COUNT_MAX:]
+    return msgspec.structs.replace(
+        endpoint,
+        event_bus_name=name,
+        former_bus_names=former,
+        is_secondary_bus_first=first.region != plane.region,
+    )
 
 
 def _check(plane: ControlPlane, endpoint: Endpoint) -> None:
@@ -320,6 +361,7 @@ def _homed(plane: ControlPlane, caller: Caller, home_region: str | None) -> list
 
 
 def _shown(endpoint: Endpoint) -> Output:
+    regions = endpoint.regions[::-1] if endpoint.is_secondary_bus_first else endpoint.regions
     return {
         "Name": endpoint.name,
         "Description": endpoint.description,
@@ -333,7 +375,7 @@ def _shown(endpoint: Endpoint) -> Output:
         "ReplicationConfig": {"State": str(endpoint.replication)},
         "EventBuses": [
             {"EventBusArn": event_bus_arn(region, endpoint.account, endpoint.event_bus_name)}
-            for region in endpoint.regions
+            for region in regions
         ],
         "RoleArn": endpoint.role_arn,
         "EndpointId": endpoint.endpoint_id,

@@ -29,6 +29,10 @@ CHANGING = frozenset({EndpointState.CREATING, EndpointState.UPDATING, EndpointSt
 """States in which Update and Delete answer ConcurrentModificationException."""
 
 
+FORMER_BUS_COUNT_MAX = 16
+"""How many former buses an endpoint remembers, the latest."""
+
+
 class ReplicationState(StrEnum):
     """Whether both Regions' buses receive an endpoint's events (AWS: ReplicationState)."""
 
@@ -40,7 +44,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """A global endpoint, a resource of its primary Region.
 
     `version` grows with each change, so that a late reader can tell old from new. Times are
-    seconds since the epoch.
+    seconds since the epoch. `former_bus_names` are those of the buses that it had before: their
+    logs may hold events that have yet to be copied. `is_secondary_bus_first` keeps the order in
+    which the buses were given.
     """
 
     KIND: ClassVar[str] = "endpoint"
@@ -60,6 +66,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     creation_time: float = 0.0
     last_modified_time: float = 0.0
+    former_bus_names: tuple[str, ...] = ()
+    is_secondary_bus_first: bool = False
 
     @property
     def arn(self) -> str:
@@ -80,6 +88,12 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     def event_bus_key(self) -> str:
         """The key of the endpoint's log, the same in both Regions."""
         return event_bus_key(self.account, self.event_bus_name)
+
+    @property
+    def event_bus_keys(self) -> frozenset[str]:
+        """The keys of all logs that may hold events of the endpoint, former buses' included."""
+        names = (self.event_bus_name, *self.former_bus_names)
+        return frozenset(event_bus_key(self.account, name) for name in names)
 
     @property
     def in_use(self) -> bool:

@@ -60,7 +60,7 @@ class Access:
         self._sessions = sessions or SessionTokens(cluster_secret, SystemIds().token)
         self._find_role = find_role
         self._cluster_secret = cluster_secret
-        self._clock = clock
+        self.clock = clock
         self.auth = auth
 
     def claimed(self, request: Request) -> Authorization | None:
@@ -87,7 +87,7 @@ class Access:
         if not self.auth:
             return self._taken(request, authorization)
         assert authorization is not None, "claimed raises where there is none"
-        key, now = authorization.access_key_id, self._clock.now()
+        key, now = authorization.access_key_id, self.clock.now()
         secret = self._secrets.get(key)
         claims = self._claims(request, key) if secret is None else None
         if claims is not None:
@@ -185,7 +185,7 @@ class Access:
             request,
             authorization,
             self._cluster_secret,
-            now=self._clock.now(),
+            now=self.clock.now(),
             service=PEER_SERVICE,
             region=None,
         )

@@ -23,11 +23,13 @@ from farspan.errors import (
     ValidationException,
 )
 from farspan.model.forwarding import ForwardRequest
+from farspan.model.route import Override
 from farspan.replication.stream import StreamRequest
 from farspan.store.base import StoreError
+from farspan.wire.endpoint_pages import EndpointPages
 from farspan.wire.forward import FORWARDED_HEADER, UNAVAILABLE_STATUS
 from farspan.wire.http import Request, Response
-from farspan.wire.peers import FORWARD_PATH, REPORT_PATH, STREAM_PATH
+from farspan.wire.peers import FORWARD_PATH, OVERRIDE_PATH, REPORT_PATH, STREAM_PATH
 from farspan.wire.services import NodeServices
 
 STATUS_PATH: Final = "/_farspan/status"
@@ -57,6 +59,7 @@ class Pages:
     def __init__(self, services: NodeServices) -> None:
         self._services = services
         self._own = services.own
+        self._endpoints = EndpointPages(services)
         self._pages: Mapping[str, Callable[[Request], Awaitable[Response]]] = {
             LIVENESS_PATH: self._liveness,
             INGEST_HEALTH_PATH: self._ingest_health,
@@ -64,6 +67,7 @@ class Pages:
             REPORT_PATH: self._report,
             STREAM_PATH: self._stream,
             FORWARD_PATH: self._forward,
+            OVERRIDE_PATH: self._override,
             RESET_PATH: self._reset,
             RESET_ALIAS_PATH: self._reset,
             HEALTH_ALIAS_PATH: self._health_alias,
@@ -76,7 +80,7 @@ class Pages:
         Raises AwsError where the sender may not have it.
         """
         page = self._pages.get(request.path)
-        return None if page is None else await page(request)
+        return await (self._endpoints.page(request) if page is None else page(request))
 
     async def _liveness(self, _request: Request) -> Response:
         node = self._services.node.name
@@ -123,6 +127,15 @@ class Pages:
         except msgspec.MsgspecError as error:
             raise ValidationException(f"What is forwarded is not valid: {error}.") from error
         return Response(body=_pack(await self._own.ingest.take_forwarded(asked)))
+
+    async def _override(self, request: Request) -> Response:
+        self._services.access.check_peer(request)
+        try:
+            told = msgspec.msgpack.decode(request.body, type=Override)
+        except msgspec.MsgspecError as error:
+            raise ValidationException(f"The override is not valid: {error}.") from error
+        self._services.routing.take([told])
+        return Response()
 
     # --- test suites ----------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from farspan.catalog.federation import PeerReport
 from farspan.clock import Clock
 from farspan.config import NODE_ACCESS_KEY_ID, NodeConfig
 from farspan.model.forwarding import ForwardReply, ForwardRequest
+from farspan.model.route import Override
 from farspan.replication.stream import StreamReply, StreamRequest
 from farspan.wire.access import PEER_SERVICE
 from farspan.wire.forward import Forwarder
@@ -20,6 +21,7 @@ from farspan.wire.sigv4 import sign
 REPORT_PATH = "/_farspan/peer/report"
 STREAM_PATH = "/_farspan/peer/stream"
 FORWARD_PATH = "/_farspan/peer/forward"
+OVERRIDE_PATH = "/_farspan/peer/override"
 REPLY_BYTES_MAX = 256 * 1024 * 1024
 STREAM_SECONDS_MAX = 15.0
 
@@ -47,6 +49,10 @@ class PeerClient:
         """Have a node's Region take events of a rule of this one. Raises as `report` does."""
         body = await self._ask(node, FORWARD_PATH, _encode(request))
         return msgspec.msgpack.decode(body, type=ForwardReply)
+
+    async def override(self, node: NodeConfig, override: Override) -> None:
+        """Tell a node of an order about a route. Raises as `report` does."""
+        await self._ask(node, OVERRIDE_PATH, _encode(override))
 
     async def _ask(self, node: NodeConfig, path: str, body: bytes) -> bytes:
         request = Request(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from farspan.config import Config, NodeConfig
 from farspan.control.plane import ControlPlane
 from farspan.endpoints.service import RoutingService
 from farspan.ingest.service import IngestService
+from farspan.model.route import Override
 from farspan.replication.service import ReplicationService
 from farspan.wire.access import Access
 from farspan.wire.forward import Forwarder
@@ -30,7 +31,10 @@ class RegionServices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeServices:
-    """What a node serves with. `own` is None on an edge."""
+    """What a node serves with. `own` is None on an edge.
+
+    `tell_override` tells another node of an order; it raises OSError where that cannot be had.
+    """
 
     node: NodeConfig
     config: Config
@@ -41,4 +45,5 @@ class NodeServices:
     forwarder: Forwarder
     report: Callable[[], PeerReport]
     status: Callable[[str | None], Mapping[str, Any]]
+    tell_override: Callable[[NodeConfig, Override], Awaitable[None]]
     own: RegionServices | None

@@ -10,11 +10,16 @@ import pytest
 from farspan.catalog.federation import OwnedCatalog, PeerReport
 from farspan.catalog.resources import Resources
 from farspan.clock import SeededIds, SystemClock
-from farspan.control.endpoints import advance_endpoints
+from farspan.control.endpoints import advance_endpoints, take_back
 from farspan.control.plane import Caller, ControlPlane, perform
 from farspan.control.registry import OPERATIONS
-from farspan.errors import LimitExceededException, ResourceNotFoundException, ValidationException
-from farspan.model.endpoint import Endpoint, EndpointState
+from farspan.errors import (
+    ConcurrentModificationException,
+    LimitExceededException,
+    ResourceNotFoundException,
+    ValidationException,
+)
+from farspan.model.endpoint import CHANGING, Endpoint, EndpointState
 from farspan.model.health_check import HealthCheck, HealthCheckType, Vote
 from farspan.queues.service import QueueService
 from farspan.sealing import Sealer
@@ -94,11 +99,11 @@ class Api:
             ReplicationConfig={"State": "DISABLED"},
         )
 
-    async def settle(self, name: str) -> None:
+    async def settle(self, name: str, state: EndpointState = EndpointState.ACTIVE) -> None:
         """Put an endpoint into use, as the look at the other Region would."""
         endpoint = self.resources.endpoints[f"{OWN.account}/{name}"]
         active = {field: getattr(endpoint, field) for field in endpoint.__struct_fields__} | {
-            "state": EndpointState.ACTIVE
+            "state": state
         }
         await self.resources.save(Endpoint(**active), now=self.plane.clock.now())
 
@@ -164,7 +169,7 @@ async def test_both_together_move_the_secondary(api: Api) -> None:
     )
 
     assert routing(EU) == changed["RoutingConfig"]
-    assert buses(EAST, EU) == changed["EventBuses"]
+    assert buses(EU, EAST) == changed["EventBuses"]
 
 
 async def test_the_same_route_again_is_no_change(api: Api) -> None:
@@ -176,6 +181,113 @@ async def test_the_same_route_again_is_no_change(api: Api) -> None:
     )
 
     assert "UPDATING" == changed["State"]
+
+
+async def test_a_former_bus_is_remembered(api: Api) -> None:
+    """Its log may hold events that the other Region has yet to copy; no name comes twice."""
+    await api.create("e")
+    for name in ("a", "b", "default", "a"):
+        if name != "default" and api.resources.event_bus(OWN.account, name) is None:
+            await api("CreateEventBus", Name=name)
+        await api.settle("e")
+        wanted = [
+            {"EventBusArn": f"arn:aws:events:{region}:{OWN.account}:event-bus/{name}"}
+            for region in (EAST, WEST)
+        ]
+        await api("UpdateEndpoint", Name="e", EventBuses=wanted)
+    endpoint = api.resources.endpoints[f"{OWN.account}/e"]
+
+    assert ("default", "a", "b") == endpoint.former_bus_names
+    assert {f"{OWN.account}/{name}" for name in ("default", "a", "b")} == endpoint.event_bus_keys
+
+
+@pytest.mark.parametrize("operation", ["UpdateEndpoint", "DeleteEndpoint"])
+@pytest.mark.parametrize("state", [*CHANGING], ids=str)
+async def test_one_change_at_a_time(api: Api, state: EndpointState, operation: str) -> None:
+    """While an endpoint is being created, updated or deleted, it takes no other change."""
+    await api.create("e")
+    await api.settle("e", state)
+
+    with pytest.raises(ConcurrentModificationException, match=f"in state {state}"):
+        await api(operation, Name="e")
+
+
+@pytest.mark.parametrize(
+    ("operation", "state"),
+    [("UpdateEndpoint", "UPDATING"), ("DeleteEndpoint", "DELETING")],
+)
+@pytest.mark.parametrize("failed", [s for s in EndpointState if s.endswith("_FAILED")], ids=str)
+async def test_what_failed_can_be_mended_or_removed(
+    api: Api, failed: EndpointState, operation: str, state: str
+) -> None:
+    """Every failed state takes an update and a deletion."""
+    await api.create("e")
+    await api.settle("e", failed)
+    await api(operation, Name="e")
+
+    assert state == (await api("DescribeEndpoint", Name="e"))["State"]
+
+
+async def test_replication_cannot_be_enabled_without_a_role(api: Api) -> None:
+    """An update is held to the same as what is created."""
+    await api.create("e")
+    await api.settle("e")
+    with pytest.raises(ValidationException, match="a role is required while replication"):
+        await api("UpdateEndpoint", Name="e", ReplicationConfig={"State": "ENABLED"})
+
+
+async def test_an_update_without_an_answer_fails_with_the_reason(api: Api) -> None:
+    """UPDATE_FAILED after a minute, in use with the new settings, and mended by another update."""
+    await api.create("e")
+    await api.settle("e")
+    await api("UpdateEndpoint", Name="e", Description="new")
+    now = api.plane.clock.now()
+    updating = api.resources.endpoints[f"{OWN.account}/e"]
+    old = msgspec.structs.replace(updating, last_modified_time=now - 61)
+    await api.resources.save(old, now=now)
+    await advance_endpoints(api.plane)
+    failed = await api("DescribeEndpoint", Name="e")
+
+    assert "UPDATE_FAILED" == failed["State"]
+    assert "The secondary Region does not answer." == failed["StateReason"]
+    assert api.resources.endpoints[f"{OWN.account}/e"].in_use
+    assert "UPDATING" == (await api("UpdateEndpoint", Name="e"))["State"]
+
+
+async def test_a_region_that_lost_its_disk_takes_its_endpoints_back(api: Api) -> None:
+    """With the EndpointId that clients use, and with the version going on where it was."""
+    await api.create("e")
+    await api.resources.save(CHECK, now=api.plane.clock.now())
+    lost, version = api.resources.endpoints[f"{OWN.account}/e"], 2**60
+    catalog = OwnedCatalog(region=EAST, version=version, endpoints=(lost,), health_checks=(CHECK,))
+    older = msgspec.structs.replace(catalog, version=1, endpoints=())
+    other = Api()
+    other.world.heard = [
+        PeerReport(node="edge", catalogs=(older,)),
+        PeerReport(node="west", region=WEST, catalogs=(catalog,)),
+    ]
+    await take_back(other.plane, heard_all=False)
+    before = len(other.resources.endpoints)
+    await take_back(other.plane, heard_all=True)
+    again = Resources(EAST, other.resources._store)
+    await again.load(0.0)
+
+    assert 0 == before
+    assert lost == other.resources.endpoints[f"{OWN.account}/e"]
+    assert lost == again.endpoints[f"{OWN.account}/e"]
+    assert {CHECK.id: CHECK} == dict(again.health_checks)
+    assert version < again.version == other.resources.version
+
+
+async def test_a_region_that_has_a_catalog_is_the_authority_on_it(api: Api) -> None:
+    """What was deleted here does not come back from a node that missed it."""
+    await api.create("e")
+    lost = api.resources.endpoints[f"{OWN.account}/e"]
+    await api.resources.remove(lost, now=0.0)
+    api.world.heard = [heard("west", WEST, lost)]
+    await take_back(api.plane, heard_all=True)
+
+    assert {} == dict(api.resources.endpoints)
 
 
 def heard(node: str, region: str | None, *known: Endpoint, buses: tuple[str, ...] = ()) -> Any:

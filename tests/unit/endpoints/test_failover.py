@@ -10,12 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farspan.endpoints.failover import (
+    FORCED,
     HOUR_SECONDS,
     NEXT,
+    NO_ORDER,
+    PAUSED,
     REASONS,
     ROUTE,
     Evidence,
     Hold,
+    Order,
     Route,
     Routing,
     State,
@@ -45,14 +49,29 @@ looks = st.lists(
 def in_state(state: State, since: float = NOW) -> Routing:
     """Return a routing that entered a state, with the failover that led there where one did."""
     failovers = (since,) if ROUTE[state] is Route.SECONDARY else ()
-    return Routing(state=state, generation=7, since=since, failovers=failovers)
+    generation = 7 if ROUTE[state] is Route.PRIMARY else 8
+    return Routing(state=state, generation=generation, since=since, failovers=failovers)
 
 
 def see(
-    routing: Routing, evidence: Evidence, after: float = 0.0, *, caught_up: bool = True
+    routing: Routing,
+    evidence: Evidence,
+    after: float = 0.0,
+    *,
+    caught_up: bool = True,
+    order: Order = NO_ORDER,
+    heard: int = 0,
 ) -> Routing:
     """Return the routing after one look, `after` seconds from when the state was entered."""
-    return step(routing, evidence, caught_up=caught_up, now=routing.since + after, hold=HOLD)
+    return step(
+        routing,
+        evidence,
+        caught_up=caught_up,
+        now=routing.since + after,
+        hold=HOLD,
+        order=order,
+        generation_heard=heard,
+    )
 
 
 # --- the tables -----------------------------------------------------------------------------
@@ -184,7 +203,7 @@ def test_failing_again_starts_the_hold_anew() -> None:
     recovering = see(failed, Evidence.HEALTHY, 1)
 
     assert failed.reason == "the primary failed again before the hold time was over"
-    assert recovering.generation == 7
+    assert recovering.generation == 8
     assert State.RECOVERING is see(recovering, Evidence.HEALTHY, 59).state
     assert State.PRIMARY is see(recovering, Evidence.HEALTHY, 60).state
 
@@ -240,6 +259,149 @@ def test_the_route_goes_back_only_on_health_and_with_the_events(
 
             assert (Evidence.HEALTHY if to_primary else Evidence.UNHEALTHY) is evidence
             assert not to_primary or (caught_up and held)
+
+
+# --- orders ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("route", Route)
+@pytest.mark.parametrize(("state", "evidence"), PAIRS, ids=pair_ids)
+def test_a_forced_route_is_taken_from_every_state(
+    state: State, evidence: Evidence, route: Route
+) -> None:
+    """At once and whatever the votes say, with the reason; it counts as no failover."""
+    order = Order(route=route, reason="drill (by root)")
+    seen = see(in_state(state), evidence, 1, caught_up=False, order=order)
+
+    assert FORCED[route] is seen.state
+    assert route is seen.route
+    assert in_state(state).failovers == seen.failovers
+    assert state is seen.state or seen.reason.endswith(": drill (by root)")
+
+
+@pytest.mark.parametrize("route", Route)
+@pytest.mark.parametrize("evidence", Evidence)
+def test_a_forced_route_stays(evidence: Evidence, route: Route) -> None:
+    """Nothing moves it while the order stands."""
+    forced = in_state(FORCED[route])
+
+    assert forced is see(forced, evidence, 1e6, order=Order(route=route))
+
+
+@pytest.mark.parametrize("evidence", Evidence)
+@pytest.mark.parametrize("route", Route)
+def test_an_order_taken_back_leaves_the_route_to_the_votes(
+    evidence: Evidence, route: Route
+) -> None:
+    """The route stays for one look; from there the secondary has its hold time as ever."""
+    released = see(in_state(FORCED[route]), evidence, 1)
+    generation = in_state(FORCED[route]).generation
+
+    assert (State(route.value), generation) == (released.state, released.generation)
+    assert "no longer forced; the votes decide again" == released.reason
+
+
+@pytest.mark.parametrize(("state", "evidence"), PAIRS, ids=pair_ids)
+def test_a_pause_keeps_the_route(state: State, evidence: Evidence) -> None:
+    """Whatever the votes say and however long, the route stays; within it the states move on."""
+    seen = see(in_state(state), evidence, 1e6, order=Order(paused=True))
+    would_move = ROUTE[NEXT[state, evidence]] is not ROUTE[state]
+
+    assert in_state(state).generation == seen.generation
+    assert ROUTE[state] is seen.route
+    assert (PAUSED[ROUTE[state]] if would_move else NEXT[state, evidence]) is seen.state
+
+
+def test_a_pause_says_what_it_keeps_from_happening() -> None:
+    """Who reads the reason sees that the primary is unhealthy."""
+    paused = see(in_state(State.PRIMARY), Evidence.UNHEALTHY, 1, order=Order(paused=True))
+
+    assert "paused, although a majority of observers sees the primary unhealthy" == paused.reason
+
+
+def test_after_a_pause_the_evidence_moves_at_once() -> None:
+    """A trip that was held back comes with the next look, and so does a failback."""
+    suspect = see(in_state(State.PRIMARY), Evidence.UNHEALTHY, 1, order=Order(paused=True))
+    held = see(in_state(State.RECOVERING), Evidence.HEALTHY, 1e6, order=Order(paused=True))
+
+    assert State.SECONDARY is see(suspect, Evidence.UNHEALTHY).state
+    assert State.RECOVERING is held.state
+    assert State.PRIMARY is see(held, Evidence.HEALTHY, 1e6).state
+
+
+# --- generations ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "heard", "generation"),
+    [
+        (State.PRIMARY, 0, 8),
+        (State.PRIMARY, 8, 8),
+        (State.PRIMARY, 9, 10),
+        (State.PRIMARY, 12, 12),
+        (State.FORCED_PRIMARY, 12, 12),
+    ],
+    ids=["first", "follows", "others-are-back", "missed-two", "forced"],
+)
+def test_a_change_takes_the_number_of_the_others(state: State, heard: int, generation: int) -> None:
+    """A node that missed changes goes on where the others are; the secondary's are even."""
+    order = Order(route=Route.SECONDARY)
+
+    assert (
+        generation == see(in_state(state), Evidence.UNHEALTHY, order=order, heard=heard).generation
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "heard", "generation"),
+    [
+        (State.PRIMARY, 9, 9),
+        (State.PRIMARY, 8, 7),
+        (State.PRIMARY, 5, 7),
+        (State.SECONDARY, 12, 12),
+        (State.SECONDARY, 11, 8),
+    ],
+    ids=["same-route", "others-moved", "behind", "same-secondary", "others-are-back"],
+)
+def test_a_node_that_stays_takes_the_number_of_those_that_are_where_it_is(
+    state: State, heard: int, generation: int
+) -> None:
+    """Only of the same route; the number of another route says that it has yet to follow."""
+    seen = see(in_state(state), Evidence.UNKNOWN, 1, heard=heard)
+
+    assert (state, generation) == (seen.state, seen.generation)
+
+
+@settings(deadline=None)
+@given(
+    looks,
+    st.lists(
+        st.sampled_from([NO_ORDER, Order(paused=True), *(Order(route=r) for r in Route)]),
+        min_size=60,
+        max_size=60,
+    ),
+    st.lists(st.integers(0, 80), min_size=60, max_size=60),
+)
+def test_odd_generations_are_the_primarys(
+    sequence: list[tuple[Evidence, bool, float]], orders: list[Order], heard: list[int]
+) -> None:
+    """Whatever is seen, heard and ordered, no two nodes can have one generation on two routes."""
+    routing, now = Routing(since=NOW), NOW
+    for (evidence, caught_up, seconds), order, told in zip(sequence, orders, heard, strict=False):
+        now += seconds
+        former = routing
+        routing = step(
+            routing,
+            evidence,
+            caught_up=caught_up,
+            now=now,
+            hold=HOLD,
+            order=order,
+            generation_heard=told,
+        )
+
+        assert routing.generation >= former.generation
+        assert (routing.generation % 2 == 1) is (routing.route is Route.PRIMARY)
 
 
 # --- weighing -------------------------------------------------------------------------------

@@ -10,8 +10,10 @@ import msgspec
 import pytest
 from virtual_time import WALL_CLOCK_START, LoopClock
 
+from farspan.catalog.federation import PeerReport
 from farspan.endpoints import service
-from farspan.endpoints.failover import Evidence, Hold, Route, State
+from farspan.endpoints.failover import Evidence, Hold, Route, State, hold_seconds
+from farspan.endpoints.history import KEPT_COUNT_MAX, TOLD_COUNT_MAX
 from farspan.endpoints.service import (
     COPY_FILE_NAME,
     HISTORY_COUNT,
@@ -22,6 +24,7 @@ from farspan.endpoints.service import (
 )
 from farspan.errors import ServiceUnavailableException
 from farspan.model.endpoint import Endpoint, EndpointState
+from farspan.model.route import Override, RouteChange
 
 EAST, WEST = "us-east-1", "us-west-2"
 HOLD = Hold(seconds=60, seconds_max=900)
@@ -54,15 +57,18 @@ class World:
         self.endpoints = [ORDERS]
         self.evidence = {ORDERS.name: Evidence.HEALTHY, BILLS.name: Evidence.HEALTHY}
         self.caught_up = True
+        self.votes: dict[str, str] = {}
 
     def start(self) -> RoutingService:
         """Return a service as a node has it that starts now."""
         return RoutingService(
+            node="edge",
             clock=self.clock,
             outlook=Outlook(
                 endpoints=lambda: self.endpoints,
                 evidence=lambda endpoint: self.evidence[endpoint.name],
                 caught_up=lambda _: self.caught_up,
+                votes=lambda _: self.votes,
             ),
             hold=HOLD,
             copy_directory=self.directory,
@@ -116,6 +122,17 @@ def world(clock: LoopClock, tmp_path: Path) -> World:
 def regions() -> Regions:
     """Return two Regions that answer."""
     return Regions()
+
+
+def report_of(routing: RoutingService) -> PeerReport:
+    """Return what a node with this routing tells the others."""
+    told = routing.told()
+    return PeerReport(
+        node="other",
+        overrides=told.overrides,
+        generations=told.generations,
+        route_changes=told.changes,
+    )
 
 
 async def begin(routing: RoutingService, regions: Regions) -> asyncio.Task[str]:
@@ -224,26 +241,26 @@ async def test_the_history_tells_each_change(world: World) -> None:
     """Time by the wall clock, state, route, generation and reason, the newest last."""
     routing = world.start()
     world.see(routing, Evidence.HEALTHY, Evidence.DOUBT, Evidence.UNHEALTHY, Evidence.UNHEALTHY)
-    told = [(c.state, c.route, c.generation) for c in routing.history(ORDERS)]
+    told = [(c.state, c.route, c.generation) for c in routing.states(ORDERS)]
 
     assert told == [
         (State.SUSPECT, Route.PRIMARY, 1),
         (State.SECONDARY, Route.SECONDARY, 2),
     ]
-    assert routing.history(ORDERS)[0].at == WALL_CLOCK_START + world.clock.monotonic()
-    assert routing.history(ORDERS)[1].reason == "a majority of observers sees the primary unhealthy"
+    assert routing.states(ORDERS)[0].at == WALL_CLOCK_START + world.clock.monotonic()
+    assert routing.states(ORDERS)[1].reason == "a majority of observers sees the primary unhealthy"
 
 
 async def test_a_hold_that_begins_anew_is_no_change(world: World) -> None:
     """While nobody can tell how the primary is, the history does not grow with each look."""
     routing = world.start()
     world.see(routing, Evidence.UNHEALTHY, Evidence.HEALTHY)
-    before = routing.history(ORDERS)
+    before = routing.states(ORDERS)
     await world.clock.sleep(59)
     world.see(routing, *[Evidence.UNKNOWN] * 3, Evidence.HEALTHY)
     await world.clock.sleep(59)
     world.see(routing, Evidence.HEALTHY)
-    after, held = routing.history(ORDERS), routing.routing(ORDERS).state
+    after, held = routing.states(ORDERS), routing.routing(ORDERS).state
     await world.clock.sleep(1)
     world.see(routing, Evidence.HEALTHY)
 
@@ -256,12 +273,12 @@ async def test_the_history_is_bounded(world: World) -> None:
     routing = world.start()
     world.see(routing, *[Evidence.DOUBT, Evidence.HEALTHY] * HISTORY_COUNT)
 
-    assert len(routing.history(ORDERS)) == HISTORY_COUNT
+    assert len(routing.states(ORDERS)) == HISTORY_COUNT
 
 
 async def test_nothing_happened_is_an_empty_history(world: World) -> None:
     """An endpoint that never changed has nothing to tell."""
-    assert world.start().history(BILLS) == []
+    assert world.start().states(BILLS) == []
 
 
 # --- the copy on disk -----------------------------------------------------------------------
@@ -360,6 +377,156 @@ async def test_without_a_directory_there_is_no_copy(clock: LoopClock) -> None:
     world.see(world.start(), Evidence.UNHEALTHY)
 
     assert world.start().region_in_use(ORDERS) == EAST
+
+
+# --- what restarts keep ---------------------------------------------------------------------
+
+
+async def test_a_restart_keeps_the_failovers_of_the_last_hour(world: World) -> None:
+    """A primary that flaps is held for longer also by a node that restarts in between."""
+    former = world.start()
+    world.see(former, Evidence.UNHEALTHY)
+    await world.fail_back(former)
+    world.see(former, Evidence.UNHEALTHY)
+    await world.clock.sleep(10)
+    routing = world.start()
+
+    assert hold_seconds(former.routing(ORDERS), HOLD) == 120
+    assert routing.routing(ORDERS).failovers == pytest.approx(former.routing(ORDERS).failovers)
+
+
+async def test_a_restart_keeps_the_history(world: World) -> None:
+    """When, why, from where to where, by which node and on which votes."""
+    world.votes = {"edge": "Unhealthy", "west": "unknown"}
+    former = world.start()
+    at = WALL_CLOCK_START + world.clock.monotonic()
+    world.see(former, Evidence.UNHEALTHY)
+    await world.fail_back(former)
+    (first, second) = world.start().history(ORDERS)
+
+    assert first == RouteChange(
+        endpoint_id=ORDERS.endpoint_id,
+        generation=2,
+        at=at,
+        route=Route.SECONDARY,
+        from_region=EAST,
+        to_region=WEST,
+        reason="a majority of observers sees the primary unhealthy",
+        votes={"edge": "Unhealthy", "west": "unknown"},
+        node="edge",
+    )
+    assert (second.generation, second.route, second.to_region) == (3, Route.PRIMARY, EAST)
+
+
+async def test_a_change_is_one_wide_log_line(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Everything that is known of a change of route stands in one line."""
+    world.votes = {"edge": "Unhealthy", "west": "Unhealthy"}
+    world.see(world.start(), Evidence.UNHEALTHY)
+    (line,) = (record.getMessage() for record in caplog.records)
+
+    assert line == (
+        "endpoint route endpoint=arn:aws:events:us-east-1:111111111111:endpoint/orders "
+        "id=orders.veo from=PRIMARY to=SECONDARY route=SECONDARY region=us-west-2 generation=2 "
+        "reason='a majority of observers sees the primary unhealthy' "
+        "votes=edge:Unhealthy,west:Unhealthy node=edge"
+    )
+
+
+# --- orders ---------------------------------------------------------------------------------
+
+
+def force(routing: RoutingService, route: Route | None, seconds: float | None = None) -> Override:
+    """Order a route, or with None take the order back."""
+    return routing.order(
+        ORDERS, by="root", route=route, paused=False, seconds=seconds, reason="drill"
+    )
+
+
+async def test_an_order_is_followed_at_once(world: World) -> None:
+    """Against all evidence, with the reason and who gave it."""
+    routing = world.start()
+    force(routing, Route.SECONDARY)
+
+    assert routing.region_in_use(ORDERS) == WEST
+    assert routing.routing(ORDERS).reason == "forced to the secondary: drill (by root)"
+
+
+async def test_an_order_survives_a_restart(world: World) -> None:
+    """The node that took it goes on with what is left of it."""
+    force(world.start(), Route.SECONDARY, seconds=100)
+    await world.clock.sleep(40)
+    routing = world.start()
+    routing.look()
+    standing = routing.override(ORDERS)
+
+    assert routing.routing(ORDERS).state is State.FORCED_SECONDARY
+    assert standing is not None
+    assert standing.seconds_left == pytest.approx(60)
+
+    await world.clock.sleep(60)
+    routing.look()
+    assert routing.override(ORDERS) is None
+    assert routing.routing(ORDERS).state is State.SECONDARY
+
+
+async def test_an_order_reaches_who_never_met_the_node_that_took_it(
+    clock: LoopClock, tmp_path: Path
+) -> None:
+    """It travels with the reports of any node, and each keeps it on its own disk."""
+    worlds = [World(clock, tmp_path / name) for name in "abc"]
+    for each in worlds:
+        assert each.directory is not None
+        each.directory.mkdir()
+    first, second, third = (each.start() for each in worlds)
+    force(first, Route.SECONDARY)
+    second.hear(report_of(first))  # and then the first one dies
+    third.hear(report_of(second))
+    again = worlds[2].start()
+    again.look()
+
+    assert again.region_in_use(ORDERS) == WEST
+    assert [2, 2] == [c.generation for each in (second, third) for c in each.history(ORDERS)]
+
+
+async def test_an_order_taken_back_anywhere_is_over_everywhere(
+    clock: LoopClock, tmp_path: Path
+) -> None:
+    """The newest order counts, whoever tells of which first."""
+    first, second = World(clock, None).start(), World(clock, None).start()
+    force(first, Route.SECONDARY)
+    second.hear(report_of(first))
+    force(second, None)
+    first.hear(report_of(second))
+    second.hear(report_of(first))
+
+    assert [None, None] == [first.override(ORDERS), second.override(ORDERS)]
+
+
+async def test_a_node_that_missed_changes_takes_their_history_over(clock: LoopClock) -> None:
+    """Cut off while the others went to and fro, it knows afterwards what happened."""
+    there, away = World(clock, None), World(clock, None)
+    first, second = there.start(), away.start()
+    there.see(first, Evidence.UNHEALTHY)
+    await there.fail_back(first)
+    second.hear(report_of(first))
+    away.see(second, Evidence.HEALTHY)
+
+    assert first.history(ORDERS) == second.history(ORDERS)
+    assert 3 == second.routing(ORDERS).generation
+
+
+async def test_what_nodes_tell_each_other_is_bounded(world: World) -> None:
+    """However often a route changed, a report has the latest changes only."""
+    routing = world.start()
+    for _ in range(KEPT_COUNT_MAX):
+        force(routing, Route.SECONDARY)
+        force(routing, Route.PRIMARY)
+    kept = [change.generation for change in routing.history(ORDERS)]
+
+    assert KEPT_COUNT_MAX == len(kept)
+    assert kept[-TOLD_COUNT_MAX:] == [c.generation for c in routing.told().changes]
 
 
 # --- carrying a request ---------------------------------------------------------------------
