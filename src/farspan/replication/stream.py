@@ -8,14 +8,13 @@ so nothing goes round.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from farspan.model.endpoint import Endpoint
 from farspan.model.event import CallId, EventBatch, with_resource
-from farspan.store.base import Append, Change, MoveCursor
+from farspan.store.base import Append, BatchKey, Change, MoveCursor
 
 
 class StreamGap(Exception):
@@ -30,7 +29,8 @@ class StreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Ask for a stream's events beyond `after`; wait up to `wait_seconds` where there are none.
 
     `region` is who asks. `log` is the identity of the log in which `after` counts, empty while
-    that is not known.
+    that is not known. With `again` the events are asked for another time, for a repair: then
+    `after` says nothing of what the asking Region has.
     """
 
     stream: str
@@ -39,6 +39,7 @@ class StreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     after: int
     limit: int
     wait_seconds: float
+    again: bool = False
 
 
 class ShippedBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,18 +147,33 @@ def plan_replicas(
             raise StreamGap(
                 f"Stream {endpoint.endpoint_id} of {origin}: after {cursor} came {batch.sequence}."
             )
-        replica = EventBatch(
-            event_bus=batch.event_bus,
-            call=CallId(batch.call),
-            events=tuple(with_resource(event, endpoint.arn) for event in batch.events),
-            accepted_at=batch.accepted_at,
-            origin=origin,
-            stream=endpoint.endpoint_id,
-            trace_headers=batch.trace_headers,
-        )
-        changes.append(Append(replace(replica, sequence=batch.sequence)))
+        changes.append(Append(_replica(endpoint, origin, batch)))
         cursor = last
     if changes:
         name = replication_cursor(endpoint.endpoint_id, origin, log)
         changes.append(MoveCursor(name, cursor))
     return changes, cursor
+
+
+def plan_repairs(
+    endpoint: Endpoint, origin: str, missing: Collection[BatchKey], batches: Sequence[ShippedBatch]
+) -> list[Change]:
+    """Return the changes that take over those of the batches that are missing; no cursor moves."""
+    return [
+        Append(_replica(endpoint, origin, batch))
+        for batch in batches
+        if BatchKey(batch.sequence, len(batch.events), batch.call) in missing
+    ]
+
+
+def _replica(endpoint: Endpoint, origin: str, batch: ShippedBatch) -> EventBatch:
+    return EventBatch(
+        event_bus=batch.event_bus,
+        call=CallId(batch.call),
+        events=tuple([with_resource(event, endpoint.arn) for event in batch.events]),
+        accepted_at=batch.accepted_at,
+        origin=origin,
+        stream=endpoint.endpoint_id,
+        sequence=batch.sequence,
+        trace_headers=batch.trace_headers,
+    )

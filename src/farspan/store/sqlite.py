@@ -33,6 +33,7 @@ from farspan.store.base import (
     Append,
     Appended,
     AppendListener,
+    BatchKey,
     Change,
     ClaimGroups,
     ClaimTimers,
@@ -50,6 +51,7 @@ from farspan.store.base import (
     StoreError,
     StoreFailed,
     StoreUnusable,
+    StreamBounds,
     Timer,
     TimerCounts,
     Trim,
@@ -228,6 +230,21 @@ class SqliteStore:
 
         return await self._read(read)
 
+    async def stream_bounds(self, stream: str, origin: str) -> StreamBounds:
+        """See `base.Store.stream_bounds`."""
+        return await self._read(lambda c: reading.stream_bounds(c, stream, origin))
+
+    async def stream_keys(self, stream: str, origin: str, first: int, last: int) -> list[BatchKey]:
+        """See `base.Store.stream_keys`."""
+        row = (stream, origin, first, last)
+        return await self._read(lambda c: [BatchKey(*r) for r in c.execute(Sql.STREAM_KEYS, row)])
+
+    async def known_calls(self, calls: Sequence[bytes]) -> set[bytes]:
+        """See `base.Store.known_calls`."""
+        return await self._read(
+            lambda c: {call for call in calls if c.execute(Sql.IS_CALL_KNOWN, (call,)).get}
+        )
+
     async def log_end(self, event_bus: str) -> int:
         """See `base.Store.log_end`."""
 
@@ -258,14 +275,6 @@ class SqliteStore:
                 name for (name,) in connection.execute(Sql.BUSES_WITH_EVENTS, bounds)
             ]
         )
-
-    async def stream_end(self, stream: str, origin: str) -> int:
-        """See `base.Store.stream_end`."""
-        return await self._read(lambda connection: reading.stream_end(connection, stream, origin))
-
-    async def stream_start(self, stream: str, origin: str) -> int:
-        """See `base.Store.stream_start`."""
-        return await self._read(lambda c: c.execute(Sql.STREAM_START, (stream, origin)).get or 0)
 
     async def documents(self, prefix: str) -> list[Document]:
         """See `base.Store.documents`."""
@@ -477,14 +486,17 @@ class _Writer:
         )
         if not self._connection.changes():
             low = bus << BUS_SHIFT
-            key = self._connection.execute(
-                Sql.KEY_OF_CALL, (batch.call, low, low | POSITION_MASK)
+            key, origin, last = self._connection.execute(
+                Sql.BATCH_OF_CALL, (batch.call, low, low | POSITION_MASK)
             ).get
-            return Appended(key & POSITION_MASK, repeated=True)
+            return Appended(key & POSITION_MASK, True, origin, last)
         self._log_ends[bus] = position + event_count - 1
+        last = 0
         if batch.stream is not None:
-            self._stream_ends[batch.stream, batch.origin] = sequence + event_count - 1
-        return Appended(position, repeated=False)
+            last = sequence + event_count - 1
+            if not batch.sequence:  # only the Region's own sequences are given out here
+                self._stream_ends[batch.stream, batch.origin] = last
+        return Appended(position, False, batch.origin, last)
 
     def _bus(self, name: str) -> int:
         bus = self._buses.get(name)

@@ -23,11 +23,12 @@ from farspan.errors import (
     ValidationException,
 )
 from farspan.model.forwarding import ForwardRequest
+from farspan.replication.comparison import DigestRequest
 from farspan.replication.stream import StreamRequest
 from farspan.store.base import StoreError
 from farspan.wire.forward import FORWARDED_HEADER, UNAVAILABLE_STATUS
 from farspan.wire.http import Request, Response
-from farspan.wire.peers import FORWARD_PATH, REPORT_PATH, STREAM_PATH
+from farspan.wire.peers import DIGESTS_PATH, FORWARD_PATH, REPORT_PATH, STREAM_PATH
 from farspan.wire.services import NodeServices
 
 STATUS_PATH: Final = "/_farspan/status"
@@ -63,6 +64,7 @@ class Pages:
             STATUS_PATH: self._status,
             REPORT_PATH: self._report,
             STREAM_PATH: self._stream,
+            DIGESTS_PATH: self._digests,
             FORWARD_PATH: self._forward,
             RESET_PATH: self._reset,
             RESET_ALIAS_PATH: self._reset,
@@ -113,6 +115,16 @@ class Pages:
         except msgspec.MsgspecError as error:
             raise ValidationException(f"The stream request is not valid: {error}.") from error
         return Response(body=_pack(await self._own.replication.serve(asked)))
+
+    async def _digests(self, request: Request) -> Response:
+        self._services.access.check_peer(request)
+        if self._own is None:
+            raise ValidationException("This node is an edge: it has no streams.")
+        try:
+            asked = msgspec.msgpack.decode(request.body, type=DigestRequest)
+        except msgspec.MsgspecError as error:
+            raise ValidationException(f"The question is not valid: {error}.") from error
+        return Response(body=_pack(await self._own.replication.serve_digests(asked)))
 
     async def _forward(self, request: Request) -> Response:
         self._services.access.check_peer(request)
