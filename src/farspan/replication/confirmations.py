@@ -65,6 +65,11 @@ class Confirmations:
         while waiting and waiting[0][0] <= after:
             _settle(heapq.heappop(waiting)[2], followed=True)
 
+    def is_following(self, endpoint: Endpoint, region: str) -> bool:
+        """Return whether nothing speaks against a Region: then its questions only confirm."""
+        link = self._links.get((endpoint.endpoint_id, region))
+        return link is None or link.state is LinkState.FOLLOWING
+
     def refusal(self, endpoint: Endpoint) -> str | None:
         """Return why a call through the endpoint may not even be stored now, None where it may."""
         if admission(self._mode_of(endpoint), self._link(endpoint)) is not Admission.REFUSE:

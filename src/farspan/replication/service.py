@@ -40,6 +40,7 @@ from farspan.replication.stream import (
     StreamReply,
     StreamRequest,
     StreamUnknown,
+    bounds_told,
     check_reply,
     first_left,
     plan_replicas,
@@ -141,6 +142,7 @@ class ReplicationService:
         self._fetch = fetch
         self._pullers: dict[str, _Puller] = {}
         self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._ends: dict[str, int] = {}
         self._settings = settings or Settings()
         self.confirmations = Confirmations(
             region, clock.monotonic, self._settings.mode_of, self._settings.measure
@@ -358,7 +360,10 @@ class ReplicationService:
         endpoint = next((e for e in self._endpoints() if e.endpoint_id == request.stream), None)
         if endpoint is None:
             return StreamReply(log=self._log_id, end=0, known=False)
-        end = (await self._store.stream_bounds(request.stream, self._region)).end
+        # What was shipped before need not be looked up: each look takes a turn of another thread.
+        end = self._ends.get(request.stream, 0)
+        if request.after > end or not self.confirmations.is_following(endpoint, request.region):
+            end = (await self._store.stream_bounds(request.stream, self._region)).end
         if request.log != self._log_id or request.after > end:
             # It has to be told before it goes on.
             copied = copied_cursor(request.stream, self._region)
@@ -377,7 +382,9 @@ class ReplicationService:
         waiting = self._waiting.setdefault(endpoint.event_bus_key, set())
         waiting.add(grown)
         try:
-            return await self._answer(request, grown)
+            reply = await self._answer(request, grown)
+            self._ends[request.stream] = reply.end
+            return reply
         finally:
             waiting.discard(grown)
 
@@ -391,7 +398,9 @@ class ReplicationService:
             )
             left = deadline - self._clock.monotonic()
             if batches or left <= 0:
-                bounds = await self._store.stream_bounds(request.stream, self._region)
+                bounds = bounds_told(batches, after=request.after, limit=limit)
+                if bounds is None:
+                    bounds = await self._store.stream_bounds(request.stream, self._region)
                 return ship(self._log_id, batches, start=bounds.start, end=bounds.end)
             try:
                 async with asyncio.timeout(left):

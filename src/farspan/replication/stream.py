@@ -14,7 +14,7 @@ import msgspec
 
 from farspan.model.endpoint import Endpoint
 from farspan.model.event import CallId, EventBatch, with_resource
-from farspan.store.base import Append, BatchKey, Change, MoveCursor
+from farspan.store.base import READ_BYTES_MAX, Append, BatchKey, Change, MoveCursor, StreamBounds
 
 
 class StreamGap(Exception):
@@ -79,6 +79,21 @@ class StreamReply(msgspec.Struct, frozen=True, kw_only=True):
 def replication_cursor(stream: str, origin: str, log: str) -> str:
     """Return the name of the cursor that says how much of a stream in an origin's log is here."""
     return f"replication/{stream}/{origin}/{log}"
+
+
+def bounds_told(batches: Sequence[EventBatch], *, after: int, limit: int) -> StreamBounds | None:
+    """Return where the stream begins and ends as a read beyond `after` tells by itself.
+
+    None where it does not: it gave nothing, a gap comes first, or it stopped at its `limit`.
+    """
+    if not batches or batches[0].sequence > after + 1:
+        return None
+    event_count = sum(len(batch.events) for batch in batches)
+    byte_count = sum(len(event) for batch in batches for event in batch.events)
+    if event_count >= limit or byte_count >= READ_BYTES_MAX:
+        return None
+    last = batches[-1]
+    return StreamBounds(0, batches[0].sequence, last.sequence + len(last.events) - 1)
 
 
 def ship(log: str, batches: Sequence[EventBatch], *, start: int, end: int) -> StreamReply:
@@ -167,10 +182,11 @@ def plan_repairs(
 
 
 def _replica(endpoint: Endpoint, origin: str, batch: ShippedBatch) -> EventBatch:
+    arn = endpoint.arn
     return EventBatch(
         event_bus=batch.event_bus,
         call=CallId(batch.call),
-        events=tuple([with_resource(event, endpoint.arn) for event in batch.events]),
+        events=tuple([with_resource(event, arn) for event in batch.events]),
         accepted_at=batch.accepted_at,
         origin=origin,
         stream=endpoint.endpoint_id,
