@@ -48,8 +48,7 @@ from farspan.model.health_check import HealthCheck, Vote
 from farspan.model.role import Role
 from farspan.model.rule import Rule
 from farspan.queues.service import QueueService
-from farspan.replication.service import ReplicationService
-from farspan.replication.stream import StreamReply, StreamRequest
+from farspan.replication.service import ReplicationService, settings_of
 from farspan.retention import Retention
 from farspan.schedules.service import ScheduleService
 from farspan.sealing import Sealer, open_sealer
@@ -210,22 +209,15 @@ class Node:
         inside = Inside(queues, archives, logs, self._forward, self._role_denial)
         report = self._record_authorization
         senders = Senders(self.config, self._clock, resources, inside, sealer, report)
-        ingest = IngestService(name, store, self._clock, self._ids, resources.event_bus)
         delivery = DeliveryService(
             store, self._clock, self._ids, senders.sender_of, senders.dead_letters
         )
         schedules = ScheduleService(
             store, self._clock, delivery.planned, self.config.schedules.catch_up_seconds
         )
-        replication = ReplicationService(
-            region=name,
-            log_id=resources.log_id,
-            parent_log_id=resources.parent_log_id,
-            store=store,
-            clock=self._clock,
-            endpoints=self.catalog.endpoints,
-            fetch=self._fetch_stream,
-        )
+        replication = self._join_replication(store, resources)
+        copies = replication.confirmations
+        ingest = IngestService(name, store, self._clock, self._ids, resources.event_bus, copies)
         plane = ControlPlane(
             region=name,
             regions=self.config.regions,
@@ -268,6 +260,19 @@ class Node:
         self.catalog.on_change(replication.refresh)
         return region
 
+    def _join_replication(self, store: Store, resources: Resources) -> ReplicationService:
+        return ReplicationService(
+            region=resources.region,
+            log_id=resources.log_id,
+            parent_log_id=resources.parent_log_id,
+            store=store,
+            clock=self._clock,
+            endpoints=self.catalog.endpoints,
+            fetch=lambda region, asked: self._peers.stream(self._node_of(region), asked),
+            fetch_digests=lambda region, asked: self._peers.digests(self._node_of(region), asked),
+            settings=settings_of(self.config.replication),
+        )
+
     async def _record_authorization(
         self, connection: Connection, refusal: TokenRefused | None
     ) -> None:
@@ -284,10 +289,13 @@ class Node:
         assert self.region is not None, "a Region has rules"
         if region == self.region.resources.region:
             return await self.region.ingest.take_forwarded(request)
+        return await self._peers.forward(self._node_of(region), request)
+
+    def _node_of(self, region: str) -> NodeConfig:
         node = self.config.node_of(region)
         if node is None:
             raise ConnectionError(f"no node serves {region}")
-        return await self._peers.forward(node, request)
+        return node
 
     def _role_denial(self, role_arn: str, event_bus: str, rule_arn: str) -> Outcome | None:
         assert self.region is not None, "a Region has rules"
@@ -338,12 +346,6 @@ class Node:
 
     def _replication_lags(self) -> dict[str, float]:
         return self.region.replication.lags() if self.region is not None else {}
-
-    async def _fetch_stream(self, region: str, request: StreamRequest) -> StreamReply:
-        node = self.config.node_of(region)
-        if node is None:
-            raise ConnectionError(f"no node serves {region}")
-        return await self._peers.stream(node, request)
 
     def _report(self) -> PeerReport:
         region, routes = self.region, self.routing.told()
@@ -397,11 +399,7 @@ class Node:
             "history": self.routing.states(endpoint),
         }
         if self.region is not None:
-            samples = self.region.replication.samples(endpoint.endpoint_id)
-            status["replication"] = {
-                "lag_seconds": self.region.replication.lags().get(endpoint.endpoint_id),
-                "latest_replica_ages_ms": [round(age * 1_000, 1) for age in samples[-500:]],
-            }
+            status["replication"] = self.region.replication.status(endpoint)
         return status
 
     # --- life -----------------------------------------------------------------------------

@@ -49,6 +49,12 @@ TARGET_SERVICES = frozenset(
     }
 )
 """The AWS services that targets are of, as botocore names them; API Gateway's APIs by ARN."""
+ENDPOINT_NAME = re.compile(r"[.\-_A-Za-z0-9]{1,64}", re.ASCII)
+ENDPOINT_ARN = re.compile(
+    rf"arn:aws:events:{REGION_NAME.pattern}:[0-9]{{12}}:endpoint/{ENDPOINT_NAME.pattern}", re.ASCII
+)
+REPLICATION_MODES = ("async", "sync", "sync_or_async")
+COMPARE_SECONDS_MIN = 0.1
 CATCH_UP_MIN, CATCH_UP_MAX = 10, 86_400
 """Less than a busy second's delay could cost an occurrence; more would be a burst."""
 SWITCH = {"on": True, "off": False}
@@ -116,6 +122,25 @@ class ReplaysConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How many events a replay sends in a second."""
 
     events_per_second: int = 1_000
+
+
+class ReplicationConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an acknowledgement through an endpoint says, and how copying is held back and checked.
+
+    `mode` is for every endpoint that `endpoints` does not name, by its name or its ARN: `async`
+    (durable in one Region, as on AWS), `sync` (in both) or `sync_or_async` (in both; in one while
+    the other does not follow). `backlog_share` is the part of the time that catching up may take,
+    `compare_seconds` the time between two comparisons of a copy with its origin.
+    """
+
+    mode: str = "async"
+    endpoints: dict[str, str] = {}
+    backlog_share: float = 0.5
+    compare_seconds: float = 60.0
+
+    def mode_of(self, name: str, arn: str) -> str:
+        """Return an endpoint's mode; its ARN is more than its name."""
+        return self.endpoints.get(arn) or self.endpoints.get(name) or self.mode
 
 
 class IamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -201,6 +226,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     store: StoreConfig = StoreConfig()
     schedules: SchedulesConfig = SchedulesConfig()
     replays: ReplaysConfig = ReplaysConfig()
+    replication: ReplicationConfig = ReplicationConfig()
     quotas: QuotaConfig = QuotaConfig()
     iam: IamConfig = IamConfig()
     targets: TargetsConfig = TargetsConfig()
@@ -336,12 +362,38 @@ def _check(config: Config, path: Path) -> None:
         )
     if config.replays.events_per_second < 1:
         raise ConfigError(f"{path}: replays.events_per_second must be a number of 1 or more.")
+    _check_replication(config.replication, path)
     for name, quota in msgspec.structs.asdict(config.quotas).items():
         if quota < 0:
             raise ConfigError(f"{path}: quotas.{name} must be a number of 0 or more.")
     if len(config.nodes) > 1 and not config.cluster_secret:
         raise ConfigError(
             f"{path}: several nodes need a cluster_secret, the same in each node's file."
+        )
+
+
+def _check_replication(replication: ReplicationConfig, path: Path) -> None:
+    modes = {f"endpoints.{name}": mode for name, mode in replication.endpoints.items()}
+    for setting, mode in {"mode": replication.mode, **modes}.items():
+        if mode not in REPLICATION_MODES:
+            raise ConfigError(
+                f"{path}: replication.{setting} must be one of {', '.join(REPLICATION_MODES)}, "
+                f"not `{mode}`."
+            )
+    for name in replication.endpoints:
+        if not (ENDPOINT_NAME.fullmatch(name) or ENDPOINT_ARN.fullmatch(name)):
+            raise ConfigError(
+                f"{path}: `{name}` in replication.endpoints is neither an endpoint's name nor its "
+                "ARN, such as arn:aws:events:us-east-1:000000000000:endpoint/orders."
+            )
+    if not 0 < replication.backlog_share <= 1:
+        raise ConfigError(
+            f"{path}: replication.backlog_share must be a number above 0 and up to 1."
+        )
+    if not COMPARE_SECONDS_MIN <= replication.compare_seconds < math.inf:
+        raise ConfigError(
+            f"{path}: replication.compare_seconds must be a number of {COMPARE_SECONDS_MIN:g} "
+            "or more."
         )
 
 
@@ -419,6 +471,19 @@ def _rendered_numbers(name: str, section: msgspec.Struct) -> list[str]:
     return ["", f"[{name}]", *changed] if changed else []
 
 
+def _rendered_replication(replication: ReplicationConfig) -> list[str]:
+    """Return the section of replication, nothing where it has only defaults."""
+    if replication == ReplicationConfig():
+        return []
+    lines = ["", "[replication]", f"mode = {_quote(replication.mode)}"]
+    lines.append(f"backlog_share = {replication.backlog_share}")
+    lines.append(f"compare_seconds = {replication.compare_seconds}")
+    if replication.endpoints:
+        lines += ["", "[replication.endpoints]"]
+        lines += [f"{_quote(k)} = {_quote(mode)}" for k, mode in replication.endpoints.items()]
+    return lines
+
+
 def _rendered_targets(targets: TargetsConfig) -> list[str]:
     """Return the section of the targets, nothing where it has only defaults."""
     if targets == TargetsConfig():
@@ -465,6 +530,7 @@ def render_config(config: Config) -> str:
         *_rendered_numbers("schedules", config.schedules),
         *_rendered_numbers("replays", config.replays),
         *_rendered_numbers("quotas", config.quotas),
+        *_rendered_replication(config.replication),
         *_rendered_targets(config.targets),
     ]
     for node in config.nodes:

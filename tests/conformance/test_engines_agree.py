@@ -120,7 +120,7 @@ async def everything(store: Store) -> list[object]:
         seen += [await store.read_log(bus, after, 2) for after in range(0, 20, 3)]
         for origin in ORIGINS:
             stream = STREAM_OF_BUS[bus]
-            seen.append(await store.stream_end(stream, origin))
+            seen.append((await store.stream_bounds(stream, origin)).end)
             seen += [await store.read_stream(stream, origin, after, 3) for after in (0, 1, 4)]
     seen += [await store.cursor(name) for name in "abc"]
     for timers in LISTS:  # lists with groups are not read, only claimed

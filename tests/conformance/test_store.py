@@ -15,6 +15,7 @@ from farspan.store.base import (
     AckTimer,
     Append,
     Appended,
+    BatchKey,
     ClaimTimers,
     Conflict,
     DeleteDocument,
@@ -25,6 +26,7 @@ from farspan.store.base import (
     PutDocument,
     PutTimer,
     StoreFailed,
+    StreamBounds,
     Timer,
     TimerCounts,
     Trim,
@@ -146,9 +148,9 @@ async def test_sequences_are_dense_in_each_stream_and_origin(store: Store) -> No
     own = await store.read_stream(STREAM, HERE, 0, 100)
 
     assert [(b.sequence, len(b.events)) for b in own] == [(1, 2), (3, 1), (4, 1)]
-    assert await store.stream_end(STREAM, HERE) == 4
-    assert await store.stream_end(STREAM, THERE) == 1
-    assert await store.stream_end("other.veo", HERE) == 1
+    assert (await store.stream_bounds(STREAM, HERE)).end == 4
+    assert (await store.stream_bounds(STREAM, THERE)).end == 1
+    assert (await store.stream_bounds("other.veo", HERE)).end == 1
 
 
 async def test_what_was_never_there_ends_at_zero(store: Store) -> None:
@@ -157,7 +159,7 @@ async def test_what_was_never_there_ends_at_zero(store: Store) -> None:
 
     assert await store.log_end("none") == 0
     assert await store.position_at("none", 1e12) == 0
-    assert await store.stream_end("none", HERE) == 0
+    assert (await store.stream_bounds("none", HERE)).end == 0
     assert await store.read_log("none", 0, 10) == []
     assert await store.read_stream("none", HERE, 0, 10) == []
     assert await store.cursor("none") == 0
@@ -195,7 +197,7 @@ async def test_a_repeated_call_is_kept_once(store: Store, together: bool) -> Non
         Appended(5, repeated=False),
     ]
     assert await numbers(store) == [1, 2, 3]
-    assert await store.stream_end(STREAM, HERE) == 4
+    assert (await store.stream_bounds(STREAM, HERE)).end == 4
 
 
 async def test_one_call_on_two_buses_is_two_batches(store: Store) -> None:
@@ -217,8 +219,8 @@ async def test_a_replica_keeps_its_origin_and_sequence(store: Store) -> None:
     replicas = await store.read_stream(STREAM, THERE, 0, 100)
 
     assert [(b.origin, b.sequence, b.position) for b in replicas] == [(THERE, 1, 2), (THERE, 5, 6)]
-    assert await store.stream_end(STREAM, THERE) == 6
-    assert await store.stream_end(STREAM, HERE) == 1
+    assert (await store.stream_bounds(STREAM, THERE)).end == 6
+    assert (await store.stream_bounds(STREAM, HERE)).end == 1
 
 
 @pytest.mark.parametrize(
@@ -346,8 +348,64 @@ async def test_a_stream_starts_with_what_it_still_holds(
     await store.commit([append(1, 3, stream=STREAM), append(2), append(3, 2, stream=STREAM)])
     await store.commit([Trim(BUS, before)])
 
-    assert await store.stream_start(STREAM, HERE) == start
-    assert await store.stream_start(STREAM, THERE) == 0
+    assert (await store.stream_bounds(STREAM, HERE)).start == start
+    assert (await store.stream_bounds(STREAM, THERE)).start == 0
+
+
+async def test_a_stream_says_what_was_trimmed(store: Store) -> None:
+    """Who compares two copies of a stream can tell what retention took from what is missing."""
+    await store.commit(
+        [append(n, 2, stream=STREAM, origin=THERE, sequence=2 * n - 1) for n in (1, 2, 3)]
+    )
+    untouched = await store.stream_bounds(STREAM, THERE)
+    await store.commit([Trim(BUS, 5)])
+
+    assert untouched == StreamBounds(trimmed=0, start=1, end=6)
+    assert await store.stream_bounds(STREAM, THERE) == StreamBounds(trimmed=4, start=5, end=6)
+    assert await store.stream_bounds(STREAM, HERE) == StreamBounds(0, 0, 0)
+
+
+async def test_a_streams_keys_are_its_batches_without_their_events(store: Store) -> None:
+    """A range gives the batches that begin in it, in order of sequence, of one origin only."""
+    await store.commit([append(1, 3, stream=STREAM), append(2), append(3, 2, stream=STREAM)])
+    await store.commit([append(4, stream=STREAM, origin=THERE, sequence=1)])
+    first, second = BatchKey(1, 3, call(1)), BatchKey(4, 2, call(3))
+
+    assert await store.stream_keys(STREAM, HERE, 1, 99) == [first, second]
+    assert await store.stream_keys(STREAM, HERE, 2, 4) == [second]
+    assert await store.stream_keys(STREAM, HERE, 2, 3) == []
+    assert await store.stream_keys(STREAM, THERE, 1, 1) == [BatchKey(1, 1, call(4))]
+    assert await store.stream_keys("none", HERE, 1, 99) == []
+
+
+async def test_a_batch_that_comes_late_takes_its_place_in_the_stream(store: Store) -> None:
+    """A repaired replica is read in order of sequence, and sets the stream's end back nowhere."""
+    late = append(1, 2, stream=STREAM, origin=THERE, sequence=1)
+    await store.commit([append(2, 2, stream=STREAM, origin=THERE, sequence=3)])
+    await store.commit([late])
+    calls = [b.call for b in await store.read_stream(STREAM, THERE, 0, 99)]
+
+    assert calls == [call(1), call(2)]
+    assert await store.stream_bounds(STREAM, THERE) == StreamBounds(trimmed=0, start=1, end=4)
+
+
+async def test_known_calls_are_those_in_any_log(store: Store) -> None:
+    """A call is known on whatever bus it is, and not any more once it is trimmed."""
+    await store.commit([append(1), append(2, event_bus=OTHER_BUS), append(3)])
+    await store.commit([Trim(BUS, 2)])
+
+    assert await store.known_calls([call(n) for n in (1, 2, 3, 4)]) == {call(2), call(3)}
+    assert await store.known_calls([]) == set()
+
+
+async def test_an_append_says_whose_batch_the_log_has(store: Store) -> None:
+    """Origin and last sequence are those of the batch that is there, a repeated one's too."""
+    replica = append(1, 3, stream=STREAM, origin=THERE, sequence=1)
+    results = await store.commit([replica, append(2, 2, stream=STREAM), append(3)])
+    results += await store.commit([append(1, 3, stream=STREAM), append(2, 2, stream=STREAM)])
+    told = [(r.origin, r.last_sequence) for r in results if isinstance(r, Appended)]
+
+    assert told == [(THERE, 3), (HERE, 2), (HERE, 0), (THERE, 3), (HERE, 2)]
 
 
 async def test_numbers_are_never_given_out_twice(store: Store) -> None:
@@ -357,8 +415,8 @@ async def test_numbers_are_never_given_out_twice(store: Store) -> None:
     )
     await store.commit([Trim(BUS, 99)])
     assert await store.log_end(BUS) == 5
-    assert await store.stream_end(STREAM, HERE) == 3
-    assert await store.stream_end(STREAM, THERE) == 2
+    assert (await store.stream_bounds(STREAM, HERE)).end == 3
+    assert (await store.stream_bounds(STREAM, THERE)).end == 2
 
     result = await only(store, append(3, stream=STREAM))
 

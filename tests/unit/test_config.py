@@ -18,6 +18,7 @@ from farspan.config import (
     NodeConfig,
     QuotaConfig,
     ReplaysConfig,
+    ReplicationConfig,
     SchedulesConfig,
     StoreConfig,
     TargetsConfig,
@@ -45,6 +46,15 @@ CONFIG = Config(
     store=StoreConfig(retention_hours=0.5),
     schedules=SchedulesConfig(catch_up_seconds=600.0),
     replays=ReplaysConfig(events_per_second=7),
+    replication=ReplicationConfig(
+        mode="sync_or_async",
+        endpoints={
+            "orders": "sync",
+            "arn:aws:events:us-east-1:000000000000:endpoint/bills": "async",
+        },
+        backlog_share=0.25,
+        compare_seconds=5.0,
+    ),
     quotas=QuotaConfig(event_buses=7, replays=0),
 )
 
@@ -144,6 +154,28 @@ BAD = {
     ),
     "a replay that stands": ("[replays]\nevents_per_second = 0", "replays.events_per_second"),
     "a retention that is none": ("[store]\nretention_hours = nan", "store.retention_hours"),
+    "a mode that is none": ('[replication]\nmode = "fast"', "replication.mode must be one of"),
+    "an endpoint's mode that is none": (
+        '[replication.endpoints]\norders = "fast"',
+        "replication.endpoints.orders must be one of async, sync, sync_or_async, not `fast`",
+    ),
+    "an endpoint that is none": (
+        '[replication.endpoints]\n"a/b" = "sync"',
+        "`a/b` in replication.endpoints is neither an endpoint's name nor its ARN",
+    ),
+    "another resource's ARN": (
+        '[replication.endpoints]\n"arn:aws:events:us-east-1:000000000000:rule/r" = "sync"',
+        "replication.endpoints",
+    ),
+    "no share for a backlog": ("[replication]\nbacklog_share = 0", "replication.backlog_share"),
+    "more than all for a backlog": (
+        "[replication]\nbacklog_share = 1.1",
+        "replication.backlog_share",
+    ),
+    "comparing without an end": (
+        "[replication]\ncompare_seconds = 0",
+        "replication.compare_seconds must be a number of 0.1 or more",
+    ),
     "a node without a name": ('[[nodes]]\nurl = "http://a"', "name"),
     "a node without a URL": ('[[nodes]]\nname = "a"', "url"),
     "a node named as a path": (NODE.replace('"a"', '"../a"'), "`../a`"),
@@ -237,6 +269,19 @@ def test_quotas_that_are_none(tmp_path: Path, line: str) -> None:
     """The message names the file and the setting."""
     with pytest.raises(ConfigError, match="quotas"):
         load_config(write(tmp_path, f"[quotas]\n{line}\n"), {})
+
+
+def test_an_endpoints_arn_says_more_than_its_name() -> None:
+    """Two accounts may have an endpoint of one name; what is not named has the default."""
+    arn = "arn:aws:events:us-east-1:000000000000:endpoint/orders"
+    replication = ReplicationConfig(
+        mode="sync_or_async", endpoints={"orders": "sync", arn: "async"}
+    )
+
+    assert replication.mode_of("orders", arn) == "async"
+    assert replication.mode_of("orders", arn.replace("0" * 12, "1" * 12)) == "sync"
+    assert replication.mode_of("bills", arn.replace("orders", "bills")) == "sync_or_async"
+    assert ReplicationConfig().mode_of("orders", arn) == "async"
 
 
 def test_where_targets_may_be(tmp_path: Path, certificate: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -32,7 +33,7 @@ from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
 from farspan.model.endpoint import Endpoint
 from farspan.model.event import CALL_ID_BYTES, CallId, EventBatch, call_id_of, event_bus_key
 from farspan.model.forwarding import ForwardedEvent, ForwardReply, ForwardRequest
-from farspan.store.base import Append, Appended, Change, Store, StoreError, Trim
+from farspan.store.base import Append, Appended, Change, Result, Store, StoreError, Trim
 
 CANARY_BUS = "-/canary"
 """The log to which the canary appends. No account has this name, so no caller can reach it."""
@@ -74,6 +75,22 @@ class PartnerEventsCall:
     receivers: Mapping[str, frozenset[str]]
 
 
+class Copies(Protocol):
+    """What ingest asks of an endpoint's replication: whether a call may be acknowledged."""
+
+    def refusal(self, endpoint: Endpoint) -> str | None:
+        """Return why nothing may be stored now, None where it may."""
+
+    async def arrived(self, endpoint: Endpoint, sequence: int) -> str | None:
+        """Wait for the other Region as the endpoint wants it; return why it has not confirmed.
+
+        `sequence` is that of the call's last event in the endpoint's stream.
+        """
+
+    def durability(self, endpoint: Endpoint) -> str | None:
+        """Return what an acknowledgement says now: `both`, `local`, or None where always local."""
+
+
 class IngestService:
     """Takes events into one Region's log."""
 
@@ -84,12 +101,14 @@ class IngestService:
         clock: Clock,
         ids: IdSource,
         find_event_bus: Callable[[str, str], EventBus | None],
+        copies: Copies | None = None,
     ) -> None:
         self._region = region
         self._store = store
         self._clock = clock
         self._ids = ids
         self._find_event_bus = find_event_bus
+        self._copies = copies
         self._canary: asyncio.Task[float] | None = None
         self._canary_position = 0
 
@@ -97,7 +116,8 @@ class IngestService:
         """Accept the call's entries and return the output of PutEvents as JSON.
 
         Raises ValidationException, AccessDeniedException, and ServiceUnavailableException where
-        the store cannot take anything; then nothing was accepted.
+        the store cannot take anything; then nothing was accepted. Where the endpoint wants both
+        Regions to have the events and the other does not confirm, it is raised as well.
         """
         now = self._clock.now()
         call_id = self._call_id(call)
@@ -129,7 +149,10 @@ class IngestService:
                 )
                 for event_bus, envelopes in acceptance.envelopes.items()
             ]
-            await self._append(appends)
+            if endpoint is None or stream is None or self._copies is None:
+                await self._append(appends)
+            else:
+                await self._append_in_both(appends, endpoint, self._copies)
         return _output(acceptance)
 
     async def put_partner_events(self, call: PartnerEventsCall) -> list[str | EntryError]:
@@ -219,9 +242,29 @@ class IngestService:
 
         return place
 
-    async def _append(self, appends: Sequence[Change]) -> None:
+    def durability(self, endpoint: Endpoint | None) -> str | None:
+        """Return what an acknowledgement through an endpoint says now; see `Copies`."""
+        if endpoint is None or not endpoint.replicates or self._copies is None:
+            return None
+        return self._copies.durability(endpoint)
+
+    async def _append_in_both(
+        self, appends: Sequence[Change], endpoint: Endpoint, copies: Copies
+    ) -> None:
+        """Append, and return once the call may be acknowledged."""
+        refusal = copies.refusal(endpoint)
+        if refusal is None:
+            results = await self._append(appends)
+            # A call that the log had as a replica is in both Regions: there its origin is not here.
+            own = [r for r in results if isinstance(r, Appended) and r.origin == self._region]
+            last = max((appended.last_sequence for appended in own), default=0)
+            refusal = await copies.arrived(endpoint, last) if last else None
+        if refusal is not None:
+            raise ServiceUnavailableException(refusal)
+
+    async def _append(self, appends: Sequence[Change]) -> list[Result]:
         try:
-            await self._store.commit(appends)
+            return await self._store.commit(appends)
         except StoreError as error:
             raise ServiceUnavailableException(
                 f"Region {self._region} cannot store events now: {error}"

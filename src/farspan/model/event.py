@@ -23,6 +23,8 @@ RESOURCES_MEMBER = b',"resources":['
 first occurrence is the member itself: no earlier field can hold these bytes."""
 
 
+END_OF_ARRAY = ord("]")
+
 TIME_MEMBER = b'","time":"'
 TIME_LENGTH = len("2026-11-23T12:00:00Z")
 
@@ -82,10 +84,10 @@ def with_resource(envelope: bytes, resource: str) -> bytes:
     How a replica is marked: on AWS the endpoint's ARN stands in its resources. The bytes of every
     other field stay as they were.
     """
-    head, member, tail = envelope.partition(RESOURCES_MEMBER)
-    assert member, "an envelope always has resources"
-    separator = b"" if tail.startswith(b"]") else b","
-    return b"".join((head, member, b'"', resource.encode(), b'"', separator, tail))
+    at = envelope.find(RESOURCES_MEMBER) + len(RESOURCES_MEMBER)
+    assert at >= len(RESOURCES_MEMBER), "an envelope always has resources"
+    added = f'"{resource}"' if envelope[at] == END_OF_ARRAY else f'"{resource}",'
+    return b"".join((envelope[:at], added.encode(), envelope[at:]))
 
 
 def event_time_in(envelope: bytes) -> float | None:

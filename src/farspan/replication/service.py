@@ -2,7 +2,7 @@
 
 The puller long-polls the other Region, so that an event crosses as soon as it is durable. Where the
 other Region is down, the puller asks again every moment; what the other Region has accepted waits
-in its log.
+in its log. Beside it, once a minute, what was copied is compared with its origin. See DESIGN.md.
 """
 
 from __future__ import annotations
@@ -10,18 +10,37 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
 from farspan.clock import Clock
+from farspan.config import ReplicationConfig
 from farspan.model.endpoint import Endpoint
+from farspan.replication.comparison import (
+    QUESTION_RANGES_MAX,
+    DigestReply,
+    DigestRequest,
+    Sweep,
+)
+from farspan.replication.confirmations import Confirmations, Measure, measure_nothing
+from farspan.replication.link import Mode
+from farspan.replication.pace import LIVE, STEP_EVENT_COUNT, Pace, pace
+from farspan.replication.repair import (
+    FetchDigests,
+    FetchStream,
+    LogChanged,
+    Repairer,
+    digests_of,
+)
 from farspan.replication.stream import (
     StreamGap,
     StreamReply,
     StreamRequest,
     StreamUnknown,
+    bounds_told,
     check_reply,
     first_left,
     plan_replicas,
@@ -30,7 +49,6 @@ from farspan.replication.stream import (
 )
 from farspan.store.base import Appended, MoveCursor, Store, StoreError, copied_cursor
 
-PULL_EVENT_COUNT = 1_000
 WAIT_SECONDS = 5.0
 LATE_SECONDS = 1.0
 """How much longer than asked for an answer may take before the lag counts as not known."""
@@ -38,10 +56,41 @@ LATE_SECONDS = 1.0
 RETRY_SECONDS = 0.2
 LAG_SAMPLE_COUNT = 10_000
 
+COMPARE_PAUSE_SECONDS = 0.01
+
 log = logging.getLogger("farspan.replication")
 
-FetchStream = Callable[[str, StreamRequest], Awaitable[StreamReply]]
-"""Ask a Region for a stream. Raises OSError or TimeoutError where it cannot be had."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to replicate: the configuration's words, and where metrics go."""
+
+    mode_of: Callable[[Endpoint], Mode] = lambda _: Mode.ASYNC
+    backlog_share: float = 0.5
+    compare_seconds: float = 60.0
+    measure: Measure = measure_nothing
+
+
+def settings_of(config: ReplicationConfig, measure: Measure = measure_nothing) -> Settings:
+    """Return how to replicate, as the configuration says."""
+    return Settings(
+        mode_of=lambda endpoint: Mode(config.mode_of(endpoint.name, endpoint.arn)),
+        backlog_share=config.backlog_share,
+        compare_seconds=config.compare_seconds,
+        measure=measure,
+    )
+
+
+@dataclass(slots=True)
+class _Comparisons:
+    """What comparing a stream with its origin came to since the start, in events."""
+
+    sweep: Sweep | None = None
+    compared_at: float | None = None
+    event_count: int = 0
+    missing_count: int = 0
+    repaired_count: int = 0
+    surplus_count: int = 0
 
 
 @dataclass(slots=True)
@@ -49,14 +98,23 @@ class _Puller:
     """The state of one stream's pulling. `lag_seconds` is None until the first reply."""
 
     endpoint: Endpoint
-    task: asyncio.Task[None] | None = None
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
     log: str = ""
     asked_at: float = 0.0
     cursor: int = 0
+    end: int = 0
+    end_at: float = 0.0
+    pace: Pace = LIVE
     lag_seconds: float | None = None
     lag_samples: deque[float] = field(default_factory=lambda: deque(maxlen=LAG_SAMPLE_COUNT))
     replica_count: int = 0
     repeated_count: int = 0
+    comparisons: _Comparisons = field(default_factory=_Comparisons)
+
+    def cancel(self) -> None:
+        """Stop pulling and comparing."""
+        for task in self.tasks:
+            task.cancel()
 
 
 class ReplicationService:
@@ -72,6 +130,8 @@ class ReplicationService:
         clock: Clock,
         endpoints: Callable[[], Iterable[Endpoint]],
         fetch: FetchStream,
+        fetch_digests: FetchDigests,
+        settings: Settings | None = None,
     ) -> None:
         self._region = region
         self._log_id = log_id
@@ -82,7 +142,18 @@ class ReplicationService:
         self._fetch = fetch
         self._pullers: dict[str, _Puller] = {}
         self._waiting: dict[str, set[asyncio.Event]] = {}
-        self._shipped: dict[tuple[str, str], int] = {}
+        self._ends: dict[str, int] = {}
+        self._settings = settings or Settings()
+        self.confirmations = Confirmations(
+            region, clock.monotonic, self._settings.mode_of, self._settings.measure
+        )
+        self._repairer = Repairer(
+            region=region,
+            store=store,
+            fetch=fetch,
+            fetch_digests=fetch_digests,
+            pause=lambda: clock.sleep(COMPARE_PAUSE_SECONDS),
+        )
         store.subscribe(self._on_append)
 
     def refresh(self) -> None:
@@ -93,18 +164,18 @@ class ReplicationService:
             if endpoint.replicates and self._region in endpoint.regions
         }
         for endpoint_id in set(self._pullers) - set(wanted):
-            task = self._pullers.pop(endpoint_id).task
-            if task is not None:
-                task.cancel()
+            self._pullers.pop(endpoint_id).cancel()
         for endpoint_id, endpoint in wanted.items():
             puller = self._pullers.get(endpoint_id)
             if puller is not None and self._source(puller.endpoint) != self._source(endpoint):
-                if puller.task is not None:
-                    puller.task.cancel()
+                puller.cancel()
                 puller = None
             if puller is None:
                 puller = self._pullers[endpoint_id] = _Puller(endpoint)
-                puller.task = asyncio.create_task(self._pull(puller))
+                puller.tasks = [
+                    asyncio.create_task(self._pull(puller)),
+                    asyncio.create_task(self._compare(puller)),
+                ]
             puller.endpoint = endpoint
 
     def _source(self, endpoint: Endpoint) -> str:
@@ -123,12 +194,16 @@ class ReplicationService:
                         region=self._region,
                         log=puller.log,
                         after=puller.cursor,
-                        limit=PULL_EVENT_COUNT,
+                        limit=puller.pace.event_count,
                         # The first reply tells the lag, for which failback may be waiting.
                         wait_seconds=0.0 if puller.lag_seconds is None else WAIT_SECONDS,
                     )
                     puller.asked_at = self._clock.monotonic()
-                    await self._take(puller, origin, await self._fetch(origin, request))
+                    reply = await self._fetch(origin, request)
+                    await self._take(puller, origin, reply)
+                    puller.pace = self._paced(puller, reply)
+                    if puller.pace.pause_seconds:
+                        await self._clock.sleep(puller.pace.pause_seconds)
             except (OSError, TimeoutError, StreamUnknown):
                 puller.lag_seconds = None
                 await self._clock.sleep(RETRY_SECONDS)
@@ -185,14 +260,95 @@ class ReplicationService:
             results = await self._store.commit(changes)
             puller.cursor = cursor
             now = self._clock.now()
-            for batch in reply.batches:
-                puller.lag_samples.append(max(0.0, now - batch.accepted_at))
-                puller.replica_count += len(batch.events)
+            ages = [max(0.0, now - batch.accepted_at) for batch in reply.batches]
+            puller.lag_samples.extend(ages)
+            self._settings.measure("ReplicationLag", puller.endpoint, max(ages) * 1_000)
+            puller.replica_count += sum(len(batch.events) for batch in reply.batches)
             puller.repeated_count += sum(isinstance(r, Appended) and r.repeated for r in results)
         behind = puller.cursor < reply.end and reply.batches
         puller.lag_seconds = (
             max(0.0, self._clock.now() - reply.batches[-1].accepted_at) if behind else 0.0
         )
+
+    def _paced(self, puller: _Puller, reply: StreamReply) -> Pace:
+        """Return how to go on after a reply was taken."""
+        now = self._clock.monotonic()
+        spent, since = now - puller.asked_at, now - puller.end_at
+        grown = (reply.end - puller.end) / since if 0 < puller.end <= reply.end and since else 0.0
+        puller.end, puller.end_at = reply.end, now
+        return pace(
+            left_count=reply.end - puller.cursor,
+            taken_count=sum(len(batch.events) for batch in reply.batches),
+            spent_seconds=spent,
+            grown_per_second=grown,
+            share=self._settings.backlog_share,
+        )
+
+    # --- comparing -------------------------------------------------------------------------
+
+    async def _compare(self, puller: _Puller) -> None:
+        while True:
+            await self._clock.sleep(self._settings.compare_seconds)
+            if puller.lag_seconds is None or not puller.log:
+                continue  # the other Region is away, or was not heard yet
+            stream = puller.endpoint.endpoint_id
+            try:
+                await self._compare_once(puller)
+            except (OSError, TimeoutError, LogChanged) as error:
+                log.info("replicas were not compared stream=%s reason=%r", stream, error)
+            except (StoreError, msgspec.MsgspecError) as error:
+                log.warning("replicas were not compared stream=%s error=%s", stream, error)
+            except Exception:
+                log.exception("replicas were not compared stream=%s", stream)
+
+    async def _compare_once(self, puller: _Puller) -> None:
+        endpoint, cursor, found = puller.endpoint, puller.cursor, puller.comparisons
+        # What was copied before this start is older: it is looked at in turn.
+        sweep = found.sweep or Sweep(checked=cursor)
+        compared, found.sweep = await self._repairer.compare(endpoint, puller.log, sweep, cursor)
+        found.compared_at = self._clock.now()
+        found.event_count += compared.event_count
+        found.missing_count += compared.missing_count
+        found.repaired_count += compared.repaired_count
+        found.surplus_count = compared.surplus_count
+        self._settings.measure(
+            "ReplicationRepairedEvents", endpoint, float(compared.repaired_count)
+        )
+        if compared.missing_count or compared.surplus_count:
+            log.error(
+                "replicas differ from their origin endpoint=%s region=%s origin=%s compared=%d "
+                "missing=%d repaired=%d surplus=%d",
+                endpoint.arn,
+                self._region,
+                self._source(endpoint),
+                compared.event_count,
+                compared.missing_count,
+                compared.repaired_count,
+                compared.surplus_count,
+            )
+
+    async def serve_digests(self, request: DigestRequest) -> DigestReply:
+        """Answer the other Region what this Region's own log has in some ranges of a stream."""
+        asked = (self._store, request.stream, self._region)
+        ranges = request.ranges[:QUESTION_RANGES_MAX]
+        if request.log != self._log_id:
+            return DigestReply(log=self._log_id, trimmed=0)
+        digests: list[bytes] = []
+        keys = []
+        if request.keys:
+            keys = [
+                tuple(await self._store.stream_keys(request.stream, self._region, *each))
+                for each in ranges
+            ]
+        else:
+            digests = await digests_of(*asked, ranges)
+        # Read last: what was trimmed meanwhile is told as trimmed.
+        bounds = await self._store.stream_bounds(request.stream, self._region)
+        return DigestReply(
+            log=self._log_id, trimmed=bounds.trimmed, digests=tuple(digests), keys=tuple(keys)
+        )
+
+    # --- serving ---------------------------------------------------------------------------
 
     def _on_append(self, event_buses: frozenset[str], _timers: frozenset[str]) -> None:
         for event_bus in event_buses:
@@ -204,7 +360,10 @@ class ReplicationService:
         endpoint = next((e for e in self._endpoints() if e.endpoint_id == request.stream), None)
         if endpoint is None:
             return StreamReply(log=self._log_id, end=0, known=False)
-        end = await self._store.stream_end(request.stream, self._region)
+        # What was shipped before need not be looked up: each look takes a turn of another thread.
+        end = self._ends.get(request.stream, 0)
+        if request.after > end or not self.confirmations.is_following(endpoint, request.region):
+            end = (await self._store.stream_bounds(request.stream, self._region)).end
         if request.log != self._log_id or request.after > end:
             # It has to be told before it goes on.
             copied = copied_cursor(request.stream, self._region)
@@ -215,19 +374,22 @@ class ReplicationService:
                 parent_end=await self._store.cursor(copied) if self._parent_log_id else 0,
             )
         # What the other Region asks beyond, it has: only that may leave the log.
-        self._shipped[request.stream, request.region] = request.after
+        if not request.again:
+            self.confirmations.asked(endpoint, request.region, after=request.after, end=end)
         # Each request has an event of its own: a shared one, cleared by one request between
         # another's look at the log and its wait, would leave that other asleep.
         grown = asyncio.Event()
         waiting = self._waiting.setdefault(endpoint.event_bus_key, set())
         waiting.add(grown)
         try:
-            return await self._answer(request, grown)
+            reply = await self._answer(request, grown)
+            self._ends[request.stream] = reply.end
+            return reply
         finally:
             waiting.discard(grown)
 
     async def _answer(self, request: StreamRequest, grown: asyncio.Event) -> StreamReply:
-        limit = max(1, min(request.limit, PULL_EVENT_COUNT))
+        limit = max(1, min(request.limit, STEP_EVENT_COUNT))
         deadline = self._clock.monotonic() + min(request.wait_seconds, WAIT_SECONDS)
         while True:
             grown.clear()
@@ -236,9 +398,10 @@ class ReplicationService:
             )
             left = deadline - self._clock.monotonic()
             if batches or left <= 0:
-                end = await self._store.stream_end(request.stream, self._region)
-                start = await self._store.stream_start(request.stream, self._region)
-                return ship(self._log_id, batches, start=start, end=end)
+                bounds = bounds_told(batches, after=request.after, limit=limit)
+                if bounds is None:
+                    bounds = await self._store.stream_bounds(request.stream, self._region)
+                return ship(self._log_id, batches, start=bounds.start, end=bounds.end)
             try:
                 async with asyncio.timeout(left):
                     await grown.wait()
@@ -250,7 +413,7 @@ class ReplicationService:
 
         0 after a start until it asks: then nothing of the stream may be trimmed.
         """
-        return self._shipped.get((endpoint.endpoint_id, endpoint.other_region(self._region)), 0)
+        return self.confirmations.confirmed(endpoint)
 
     def lags(self) -> dict[str, float]:
         """Return by EndpointId how many seconds behind this Region's copy is, where it is known.
@@ -269,9 +432,31 @@ class ReplicationService:
         puller = self._pullers.get(endpoint_id)
         return list(puller.lag_samples) if puller else []
 
+    def status(self, endpoint: Endpoint) -> dict[str, Any]:
+        """Return what people and drills read of an endpoint's replication in this Region."""
+        puller = self._pullers.get(endpoint.endpoint_id)
+        status: dict[str, Any] = {
+            **self.confirmations.status(endpoint),
+            "lag_seconds": self.lags().get(endpoint.endpoint_id),
+            "latest_replica_ages_ms": [
+                round(age * 1_000, 1) for age in self.samples(endpoint.endpoint_id)[-500:]
+            ],
+        }
+        if puller is not None:
+            found = puller.comparisons
+            status["backlog_count"] = max(0, puller.end - puller.cursor)
+            status["comparison"] = {
+                "at": found.compared_at,
+                "compared": found.event_count,
+                "missing": found.missing_count,
+                "repaired": found.repaired_count,
+                "surplus": found.surplus_count,
+            }
+        return status
+
     async def close(self) -> None:
         """Stop pulling."""
-        tasks = [puller.task for puller in self._pullers.values() if puller.task is not None]
+        tasks = [task for puller in self._pullers.values() for task in puller.tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

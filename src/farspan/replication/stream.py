@@ -8,13 +8,13 @@ so nothing goes round.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from farspan.model.endpoint import Endpoint
 from farspan.model.event import CallId, EventBatch, with_resource
-from farspan.store.base import Append, Change, MoveCursor
+from farspan.store.base import READ_BYTES_MAX, Append, BatchKey, Change, MoveCursor, StreamBounds
 
 
 class StreamGap(Exception):
@@ -29,7 +29,8 @@ class StreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Ask for a stream's events beyond `after`; wait up to `wait_seconds` where there are none.
 
     `region` is who asks. `log` is the identity of the log in which `after` counts, empty while
-    that is not known.
+    that is not known. With `again` the events are asked for another time, for a repair: then
+    `after` says nothing of what the asking Region has.
     """
 
     stream: str
@@ -38,6 +39,7 @@ class StreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     after: int
     limit: int
     wait_seconds: float
+    again: bool = False
 
 
 class ShippedBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +79,21 @@ class StreamReply(msgspec.Struct, frozen=True, kw_only=True):
 def replication_cursor(stream: str, origin: str, log: str) -> str:
     """Return the name of the cursor that says how much of a stream in an origin's log is here."""
     return f"replication/{stream}/{origin}/{log}"
+
+
+def bounds_told(batches: Sequence[EventBatch], *, after: int, limit: int) -> StreamBounds | None:
+    """Return where the stream begins and ends as a read beyond `after` tells by itself.
+
+    None where it does not: it gave nothing, a gap comes first, or it stopped at its `limit`.
+    """
+    if not batches or batches[0].sequence > after + 1:
+        return None
+    event_count = sum(len(batch.events) for batch in batches)
+    byte_count = sum(len(event) for batch in batches for event in batch.events)
+    if event_count >= limit or byte_count >= READ_BYTES_MAX:
+        return None
+    last = batches[-1]
+    return StreamBounds(0, batches[0].sequence, last.sequence + len(last.events) - 1)
 
 
 def ship(log: str, batches: Sequence[EventBatch], *, start: int, end: int) -> StreamReply:
@@ -145,18 +162,34 @@ def plan_replicas(
             raise StreamGap(
                 f"Stream {endpoint.endpoint_id} of {origin}: after {cursor} came {batch.sequence}."
             )
-        replica = EventBatch(
-            event_bus=batch.event_bus,
-            call=CallId(batch.call),
-            events=tuple(with_resource(event, endpoint.arn) for event in batch.events),
-            accepted_at=batch.accepted_at,
-            origin=origin,
-            stream=endpoint.endpoint_id,
-            trace_headers=batch.trace_headers,
-        )
-        changes.append(Append(msgspec.structs.replace(replica, sequence=batch.sequence)))
+        changes.append(Append(_replica(endpoint, origin, batch)))
         cursor = last
     if changes:
         name = replication_cursor(endpoint.endpoint_id, origin, log)
         changes.append(MoveCursor(name, cursor))
     return changes, cursor
+
+
+def plan_repairs(
+    endpoint: Endpoint, origin: str, missing: Collection[BatchKey], batches: Sequence[ShippedBatch]
+) -> list[Change]:
+    """Return the changes that take over those of the batches that are missing; no cursor moves."""
+    return [
+        Append(_replica(endpoint, origin, batch))
+        for batch in batches
+        if BatchKey(batch.sequence, len(batch.events), batch.call) in missing
+    ]
+
+
+def _replica(endpoint: Endpoint, origin: str, batch: ShippedBatch) -> EventBatch:
+    arn = endpoint.arn
+    return EventBatch(
+        event_bus=batch.event_bus,
+        call=CallId(batch.call),
+        events=tuple([with_resource(event, arn) for event in batch.events]),
+        accepted_at=batch.accepted_at,
+        origin=origin,
+        stream=endpoint.endpoint_id,
+        sequence=batch.sequence,
+        trace_headers=batch.trace_headers,
+    )

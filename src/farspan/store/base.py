@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeGuard
+from typing import NamedTuple, Protocol, TypeGuard
 
 import msgspec
 
@@ -53,11 +53,15 @@ class Append(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """The result of an `Append`: where the batch stands, or the one that was there already."""
+    """The result of an `Append`: the batch as kept, or the one that was there already.
+
+    `origin` is that batch's, and `last_sequence` of its last event, 0 outside a stream.
+    """
 
     position: int
     repeated: bool
-    sequence: int = field(default=0, compare=False)
+    origin: str = field(default="", compare=False)
+    last_sequence: int = field(default=0, compare=False)
 
 
 STORE_FILE_NAME = "store.sqlite3"
@@ -91,6 +95,25 @@ class Trim(msgspec.Struct, frozen=True):
 
     event_bus: str
     before_position: int
+
+
+class StreamBounds(NamedTuple):
+    """Sequences of a stream: the last that a `Trim` took, the first that is there, the last ever.
+
+    0 where there is none.
+    """
+
+    trimmed: int
+    start: int
+    end: int
+
+
+class BatchKey(NamedTuple):
+    """Which batch stands where in a stream, without its events."""
+
+    sequence: int
+    event_count: int
+    call: bytes
 
 
 class PutDocument(msgspec.Struct, frozen=True):
@@ -340,8 +363,14 @@ class Store(Protocol):
         Stops as `read_log` does.
         """
 
-    async def stream_start(self, stream: str, origin: str) -> int:
-        """Return the first sequence that the stream still holds, 0 where it holds nothing."""
+    async def stream_bounds(self, stream: str, origin: str) -> StreamBounds:
+        """Return where the stream of one origin begins and ends, as of one moment."""
+
+    async def stream_keys(self, stream: str, origin: str, first: int, last: int) -> list[BatchKey]:
+        """Return the stream's batches that begin with a sequence in `first` to `last`, in order."""
+
+    async def known_calls(self, calls: Sequence[bytes]) -> set[bytes]:
+        """Return which of the calls any bus's log holds."""
 
     async def log_end(self, event_bus: str) -> int:
         """Return the position of the bus's last event, 0 where it never had one."""
@@ -355,9 +384,6 @@ class Store(Protocol):
 
     async def event_buses(self) -> list[str]:
         """Return every bus that ever had an event, in order of name."""
-
-    async def stream_end(self, stream: str, origin: str) -> int:
-        """Return the sequence of the stream's last event of one origin, 0 where there is none."""
 
     async def documents(self, prefix: str) -> list[Document]:
         """Return the documents whose key starts with `prefix`, in order of key."""

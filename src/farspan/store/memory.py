@@ -22,6 +22,7 @@ from farspan.store.base import (
     Append,
     Appended,
     AppendListener,
+    BatchKey,
     Change,
     ClaimGroups,
     ClaimTimers,
@@ -37,6 +38,7 @@ from farspan.store.base import (
     PutTimer,
     Result,
     StoreFailed,
+    StreamBounds,
     Timer,
     TimerCounts,
     Trim,
@@ -118,6 +120,7 @@ class MemoryStore:
         self._logs: dict[str, _Log] = {}
         self._streams: dict[tuple[str, str], list[EventBatch]] = {}
         self._stream_ends: dict[tuple[str, str], int] = {}
+        self._trimmed: dict[tuple[str, str], int] = {}
         self._documents: dict[str, Document] = {}
         self._cursors: dict[str, int] = {}
         self._timers: dict[str, _TimerList] = {}
@@ -193,18 +196,20 @@ class MemoryStore:
         log = self._logs.setdefault(batch.event_bus, _Log())
         known = log.calls.get(batch.call)
         if known is not None:
-            return Appended(known.position, repeated=True)
+            return Appended(known.position, True, known.origin, _end_in_stream(known))
         kept = msgspec.structs.replace(batch, position=log.next_position)
         if batch.stream is not None:
             stream = (batch.stream, batch.origin)
             first = batch.sequence or self._stream_ends.get(stream, 0) + 1
             kept = msgspec.structs.replace(kept, sequence=first)
-            self._stream_ends[stream] = first + len(batch.events) - 1
-            self._streams.setdefault(stream, []).append(kept)
+            self._stream_ends[stream] = max(
+                self._stream_ends.get(stream, 0), first + len(batch.events) - 1
+            )
+            bisect.insort(self._streams.setdefault(stream, []), kept, key=_first_sequence)
         log.batches.append(kept)
         log.calls[kept.call] = kept
         log.next_position += len(kept.events)
-        return Appended(kept.position, repeated=False)
+        return Appended(kept.position, False, kept.origin, _end_in_stream(kept))
 
     def _trim(self, change: Trim) -> int:
         log = self._logs.get(change.event_bus, _Log())
@@ -213,7 +218,9 @@ class MemoryStore:
         for batch in gone:
             del log.calls[batch.call]
             if batch.stream is not None:
-                self._streams[batch.stream, batch.origin].remove(batch)
+                stream = (batch.stream, batch.origin)
+                self._streams[stream].remove(batch)
+                self._trimmed[stream] = max(self._trimmed.get(stream, 0), _last_sequence(batch))
         log.batches = log.batches[len(gone) :]
         return len(gone)
 
@@ -310,6 +317,24 @@ class MemoryStore:
         start = bisect.bisect_right(batches, after, key=_last_sequence)
         return _take(batches[start : start + max(limit, 1)], limit)
 
+    async def stream_bounds(self, stream: str, origin: str) -> StreamBounds:
+        """See `base.Store.stream_bounds`."""
+        key = (stream, origin)
+        start = next((batch.sequence for batch in self._streams.get(key, [])), 0)
+        return StreamBounds(self._trimmed.get(key, 0), start, self._stream_ends.get(key, 0))
+
+    async def stream_keys(self, stream: str, origin: str, first: int, last: int) -> list[BatchKey]:
+        """See `base.Store.stream_keys`."""
+        return [
+            BatchKey(batch.sequence, len(batch.events), batch.call)
+            for batch in self._streams.get((stream, origin), [])
+            if first <= batch.sequence <= last
+        ]
+
+    async def known_calls(self, calls: Sequence[bytes]) -> set[bytes]:
+        """See `base.Store.known_calls`."""
+        return {call for call in calls if any(call in log.calls for log in self._logs.values())}
+
     async def log_end(self, event_bus: str) -> int:
         """See `base.Store.log_end`."""
         return self._logs.get(event_bus, _Log()).next_position - 1
@@ -323,15 +348,6 @@ class MemoryStore:
     async def event_buses(self) -> list[str]:
         """See `base.Store.event_buses`."""
         return sorted(name for name, log in self._logs.items() if log.next_position > 1)
-
-    async def stream_end(self, stream: str, origin: str) -> int:
-        """See `base.Store.stream_end`."""
-        return self._stream_ends.get((stream, origin), 0)
-
-    async def stream_start(self, stream: str, origin: str) -> int:
-        """See `base.Store.stream_start`."""
-        batches = self._streams.get((stream, origin), [])
-        return min((batch.sequence for batch in batches), default=0)
 
     async def documents(self, prefix: str) -> list[Document]:
         """See `base.Store.documents`."""
@@ -384,6 +400,14 @@ class MemoryStore:
 def _claim_holds(timers: _TimerList, key: bytes, claim: int | None) -> bool:
     entry = timers.timers.get(key)
     return entry is not None and claim in (None, entry[1].claim_count)
+
+
+def _first_sequence(batch: EventBatch) -> int:
+    return batch.sequence
+
+
+def _end_in_stream(batch: EventBatch) -> int:
+    return _last_sequence(batch) if batch.stream is not None else 0
 
 
 def _last_position(batch: EventBatch) -> int:

@@ -9,7 +9,7 @@ import apsw
 import msgspec
 
 from farspan.model.event import CallId, EventBatch
-from farspan.store.base import READ_BYTES_MAX
+from farspan.store.base import READ_BYTES_MAX, StreamBounds
 from farspan.store.schema import BUS_SHIFT, POSITION_MASK, Sql
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -38,6 +38,15 @@ def stream_end(connection: apsw.Connection, stream: str, origin: str) -> int:
     kept = connection.execute(Sql.KEPT_STREAM_END, (stream, origin)).get or 0
     row = connection.execute(Sql.LAST_OF_STREAM, (stream, origin)).get
     return kept if row is None else max(kept, row[0] + row[1] - 1)
+
+
+def stream_bounds(connection: apsw.Connection, stream: str, origin: str) -> StreamBounds:
+    """Return where a stream of an origin begins and ends."""
+    with connection:  # the statements see one moment
+        trimmed = connection.execute(Sql.KEPT_STREAM_END, (stream, origin)).get or 0
+        start = connection.execute(Sql.STREAM_START, (stream, origin)).get or 0
+        end = stream_end(connection, stream, origin)
+    return StreamBounds(trimmed, start, end)
 
 
 def last_position(batch: EventBatch) -> int:

@@ -87,7 +87,15 @@ class Sql:
         "INSERT INTO log (key, event_count, call, accepted_at, origin, stream, sequence, body) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (call, key >> 40) DO NOTHING"
     )
-    KEY_OF_CALL = "SELECT key FROM log WHERE call = ? AND key BETWEEN ? AND ?"
+    BATCH_OF_CALL = (
+        "SELECT key, origin, CASE WHEN stream IS NULL THEN 0 ELSE sequence + event_count - 1 END "
+        "FROM log WHERE call = ? AND key BETWEEN ? AND ?"
+    )
+    IS_CALL_KNOWN = "SELECT 1 FROM log WHERE call = ? LIMIT 1"
+    STREAM_KEYS = (
+        "SELECT sequence, event_count, call FROM log WHERE stream = ? AND origin = ? "
+        "AND sequence BETWEEN ? AND ? ORDER BY sequence"
+    )
     BUS_NUMBER = "SELECT number FROM bus WHERE name = ?"
     BUSES = "SELECT number, name FROM bus"
     BUSES_WITH_EVENTS = (

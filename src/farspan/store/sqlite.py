@@ -29,12 +29,14 @@ from farspan.store.base import (
     Append,
     Appended,
     AppendListener,
+    BatchKey,
     Change,
     Document,
     Result,
     StoreError,
     StoreFailed,
     StoreUnusable,
+    StreamBounds,
     Timer,
     TimerCounts,
     Trim,
@@ -180,6 +182,7 @@ class SqliteStore:
 
     def _remember(self, batch: EventBatch, appended: Appended) -> None:
         if not appended.repeated:
+            sequence = appended.last_sequence and appended.last_sequence - len(batch.events) + 1
             self._tail.add(
                 EventBatch(
                     event_bus=batch.event_bus,
@@ -188,7 +191,7 @@ class SqliteStore:
                     accepted_at=batch.accepted_at,
                     origin=batch.origin,
                     stream=batch.stream,
-                    sequence=appended.sequence,
+                    sequence=sequence,
                     position=appended.position,
                     trace_headers=batch.trace_headers,
                     is_forwarded=batch.is_forwarded,
@@ -232,6 +235,21 @@ class SqliteStore:
 
         return await self._read(read)
 
+    async def stream_bounds(self, stream: str, origin: str) -> StreamBounds:
+        """See `base.Store.stream_bounds`."""
+        return await self._read(lambda c: reading.stream_bounds(c, stream, origin))
+
+    async def stream_keys(self, stream: str, origin: str, first: int, last: int) -> list[BatchKey]:
+        """See `base.Store.stream_keys`."""
+        row = (stream, origin, first, last)
+        return await self._read(lambda c: [BatchKey(*r) for r in c.execute(Sql.STREAM_KEYS, row)])
+
+    async def known_calls(self, calls: Sequence[bytes]) -> set[bytes]:
+        """See `base.Store.known_calls`."""
+        return await self._read(
+            lambda c: {call for call in calls if c.execute(Sql.IS_CALL_KNOWN, (call,)).get}
+        )
+
     async def log_end(self, event_bus: str) -> int:
         """See `base.Store.log_end`."""
         at_hand = self._tail.end(event_bus)
@@ -265,14 +283,6 @@ class SqliteStore:
                 name for (name,) in connection.execute(Sql.BUSES_WITH_EVENTS, bounds)
             ]
         )
-
-    async def stream_end(self, stream: str, origin: str) -> int:
-        """See `base.Store.stream_end`."""
-        return await self._read(lambda connection: reading.stream_end(connection, stream, origin))
-
-    async def stream_start(self, stream: str, origin: str) -> int:
-        """See `base.Store.stream_start`."""
-        return await self._read(lambda c: c.execute(Sql.STREAM_START, (stream, origin)).get or 0)
 
     async def documents(self, prefix: str) -> list[Document]:
         """See `base.Store.documents`."""

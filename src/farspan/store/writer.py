@@ -191,8 +191,10 @@ class Writer:
             return appended
         batch = change.batch
         low = self._bus(batch.event_bus) << BUS_SHIFT
-        key = self._connection.execute(Sql.KEY_OF_CALL, (batch.call, low, low | POSITION_MASK)).get
-        return Appended(key & POSITION_MASK, repeated=True)
+        key, origin, last = self._connection.execute(
+            Sql.BATCH_OF_CALL, (batch.call, low, low | POSITION_MASK)
+        ).get
+        return Appended(key & POSITION_MASK, True, origin, last)
 
     def _append_many(self, changes: Sequence[Append]) -> list[Appended]:
         if len(changes) == 1:
@@ -225,14 +227,15 @@ class Writer:
             sequence,
             reading.write_events(batch),
         )
-        return Appended(position, repeated=False, sequence=sequence), row
+        last = sequence + len(batch.events) - 1 if batch.stream is not None else 0
+        return Appended(position, False, batch.origin, last), row
 
     def _note_ends(self, batch: EventBatch, appended: Appended) -> None:
-        event_count = len(batch.events)
-        self._log_ends[self._buses[batch.event_bus]] = appended.position + event_count - 1
-        if batch.stream is not None:
-            end = appended.sequence + event_count - 1
-            self._stream_ends[batch.stream, batch.origin] = end
+        bus = self._buses[batch.event_bus]
+        self._log_ends[bus] = appended.position + len(batch.events) - 1
+        if batch.stream is not None and not batch.sequence:
+            # Only the Region's own sequences are given out here.
+            self._stream_ends[batch.stream, batch.origin] = appended.last_sequence
 
     def _bus(self, name: str) -> int:
         bus = self._buses.get(name)

@@ -24,12 +24,19 @@ from farspan.errors import (
 )
 from farspan.model.forwarding import ForwardRequest
 from farspan.model.route import Override
+from farspan.replication.comparison import DigestRequest
 from farspan.replication.stream import StreamRequest
 from farspan.store.base import StoreError
 from farspan.wire.endpoint_pages import EndpointPages
 from farspan.wire.forward import FORWARDED_HEADER, UNAVAILABLE_STATUS
 from farspan.wire.http import Request, Response
-from farspan.wire.peers import FORWARD_PATH, OVERRIDE_PATH, REPORT_PATH, STREAM_PATH
+from farspan.wire.peers import (
+    DIGESTS_PATH,
+    FORWARD_PATH,
+    OVERRIDE_PATH,
+    REPORT_PATH,
+    STREAM_PATH,
+)
 from farspan.wire.services import NodeServices
 
 STATUS_PATH: Final = "/_farspan/status"
@@ -66,6 +73,7 @@ class Pages:
             STATUS_PATH: self._status,
             REPORT_PATH: self._report,
             STREAM_PATH: self._stream,
+            DIGESTS_PATH: self._digests,
             FORWARD_PATH: self._forward,
             OVERRIDE_PATH: self._override,
             RESET_PATH: self._reset,
@@ -117,6 +125,16 @@ class Pages:
         except msgspec.MsgspecError as error:
             raise ValidationException(f"The stream request is not valid: {error}.") from error
         return Response(body=_pack(await self._own.replication.serve(asked)))
+
+    async def _digests(self, request: Request) -> Response:
+        self._services.access.check_peer(request)
+        if self._own is None:
+            raise ValidationException("This node is an edge: it has no streams.")
+        try:
+            asked = msgspec.msgpack.decode(request.body, type=DigestRequest)
+        except msgspec.MsgspecError as error:
+            raise ValidationException(f"The question is not valid: {error}.") from error
+        return Response(body=_pack(await self._own.replication.serve_digests(asked)))
 
     async def _forward(self, request: Request) -> Response:
         self._services.access.check_peer(request)

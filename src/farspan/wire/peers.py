@@ -12,6 +12,7 @@ from farspan.clock import Clock
 from farspan.config import NODE_ACCESS_KEY_ID, NodeConfig
 from farspan.model.forwarding import ForwardReply, ForwardRequest
 from farspan.model.route import Override
+from farspan.replication.comparison import DigestReply, DigestRequest
 from farspan.replication.stream import StreamReply, StreamRequest
 from farspan.wire.access import PEER_SERVICE
 from farspan.wire.forward import Forwarder
@@ -20,6 +21,7 @@ from farspan.wire.sigv4 import sign
 
 REPORT_PATH = "/_farspan/peer/report"
 STREAM_PATH = "/_farspan/peer/stream"
+DIGESTS_PATH = "/_farspan/peer/digests"
 FORWARD_PATH = "/_farspan/peer/forward"
 OVERRIDE_PATH = "/_farspan/peer/override"
 REPLY_BYTES_MAX = 256 * 1024 * 1024
@@ -44,6 +46,11 @@ class PeerClient:
         """Return what follows in a stream. Raises as `report` does."""
         body = await self._ask(node, STREAM_PATH, _encode(request))
         return msgspec.msgpack.decode(body, type=StreamReply)
+
+    async def digests(self, node: NodeConfig, request: DigestRequest) -> DigestReply:
+        """Return digests of what a stream holds. Raises as `report` does."""
+        body = await self._ask(node, DIGESTS_PATH, _encode(request))
+        return msgspec.msgpack.decode(body, type=DigestReply)
 
     async def forward(self, node: NodeConfig, request: ForwardRequest) -> ForwardReply:
         """Have a node's Region take events of a rule of this one. Raises as `report` does."""

@@ -54,6 +54,9 @@ from farspan.wire.validate import check
 REGION_HEADER = "x-farspan-region"
 """Which Region served a request: for people and drills, no SDK reads it."""
 
+DURABILITY_HEADER = "x-farspan-durability"
+"""`both` or `local`: which Regions have a call's events, where the endpoint is synchronous."""
+
 TRACE_HEADER = "x-amzn-trace-id"
 AMZ_JSON = ("Content-Type", "application/x-amz-json-1.1")
 PASS_ON_SECONDS_MAX = 30.0
@@ -178,11 +181,14 @@ class Server:
                 trace_header=request.headers.get(TRACE_HEADER),
             )
         )
-        headers = (
+        headers = [
             AMZ_JSON,
             ("x-amzn-RequestId", self._services.ids.uuid()),
             (REGION_HEADER, own.region),
-        )
+        ]
+        durability = own.ingest.durability(endpoint)
+        if durability is not None:
+            headers.append((DURABILITY_HEADER, durability))
         return Response(headers=headers, body=body)
 
     # --- the last events of a bus ---------------------------------------------------------

@@ -63,6 +63,30 @@ def call(
     )
 
 
+class ToldCopies:
+    """An endpoint's replication that says what the test wants, and notes what it was asked."""
+
+    def __init__(self, refusal: str | None = None, reason: str | None = None) -> None:
+        self.told_refusal, self.reason = refusal, reason
+        self.asked: list[int] = []
+
+    def refusal(self, endpoint: Endpoint) -> str | None:
+        """See `Copies.refusal`."""
+        assert endpoint.endpoint_id == ENDPOINT.endpoint_id
+        return self.told_refusal
+
+    async def arrived(self, endpoint: Endpoint, sequence: int) -> str | None:
+        """See `Copies.arrived`."""
+        assert endpoint.endpoint_id == ENDPOINT.endpoint_id
+        self.asked.append(sequence)
+        return self.reason
+
+    def durability(self, endpoint: Endpoint) -> str | None:
+        """See `Copies.durability`."""
+        assert endpoint.endpoint_id == ENDPOINT.endpoint_id
+        return "both"
+
+
 class StillClock:
     """Time that the test sets."""
 
@@ -412,3 +436,85 @@ async def test_forwarding_into_a_broken_store_is_not_acknowledged(
 
     with pytest.raises(ServiceUnavailableException, match="The disk is full"):
         await service.take_forwarded(request)
+
+
+# --- endpoints whose calls wait for the other Region ------------------------------------------
+
+
+def copying(store: MemoryStore, clock: Clock, copies: ToldCopies) -> IngestService:
+    """Return a service that asks `copies`."""
+    bus = EventBus(region=HERE, account=ACCOUNT, name="orders")
+    return IngestService(HERE, store, clock, SeededIds(1), lambda *_: bus, copies)
+
+
+async def test_a_call_waits_for_its_last_event(store: FragileStore, clock: Clock) -> None:
+    """Whoever has that has all before; a retry waits for what the first sending stored."""
+    copies = ToldCopies()
+    service = copying(store, clock, copies)
+    first = await put(service, call("{}", "{}", endpoint=ENDPOINT))
+    await put(service, call("{}", invocation_id="i-2", endpoint=ENDPOINT))
+    again = await put(service, call("{}", "{}", endpoint=ENDPOINT))
+
+    assert copies.asked == [2, 3, 2]
+    assert first == again
+    assert service.durability(ENDPOINT) == "both"
+
+
+async def test_what_came_as_a_replica_is_in_both(store: FragileStore, clock: Clock) -> None:
+    """A retry in the other Region of a call that crossed before waits for nothing."""
+    copies = ToldCopies()
+    theirs = IngestService(
+        ENDPOINT.secondary_region, store, clock, SeededIds(1), lambda *_: None, ToldCopies()
+    )
+    await put(theirs, call("{}", endpoint=ENDPOINT))
+    await put(copying(store, clock, copies), call("{}", endpoint=ENDPOINT))
+
+    assert copies.asked == []
+
+
+async def test_a_refused_call_is_not_stored(store: FragileStore, clock: Clock) -> None:
+    """Where the other Region is known to be away, nothing is left behind."""
+    service = copying(store, clock, ToldCopies(refusal="eu-central-1 does not follow"))
+    with pytest.raises(ServiceUnavailableException, match="does not follow"):
+        await put(service, call("{}", endpoint=ENDPOINT))
+
+    assert store.commit_count == 0
+
+
+async def test_a_call_that_waited_in_vain_fails_and_is_stored(
+    store: FragileStore, clock: Clock
+) -> None:
+    """The caller tries again, with the same ids: no second event, and none lost."""
+    copies = ToldCopies(reason="eu-central-1 has not confirmed")
+    service = copying(store, clock, copies)
+    with pytest.raises(ServiceUnavailableException, match="has not confirmed"):
+        await put(service, call("{}", endpoint=ENDPOINT))
+    copies.reason = None
+    await put(service, call("{}", endpoint=ENDPOINT))
+
+    assert len(await store.read_log(ENDPOINT.event_bus_key, 0, 10)) == 1
+
+
+@pytest.mark.parametrize(
+    "endpoint", [None, msgspec.structs.replace(ENDPOINT, replication=ReplicationState.DISABLED)]
+)
+async def test_what_is_not_replicated_waits_for_nobody(
+    store: FragileStore, clock: Clock, endpoint: Endpoint | None
+) -> None:
+    """Without an endpoint, or with one that does not replicate, one Region is all there is."""
+    copies = ToldCopies(refusal="no", reason="no")
+    service = copying(store, clock, copies)
+    await put(service, call("{}", bus="orders", endpoint=endpoint))
+
+    assert copies.asked == []
+    assert service.durability(endpoint) is None
+
+
+async def test_entries_that_failed_wait_for_nobody(store: FragileStore, clock: Clock) -> None:
+    """A call of which nothing was accepted has nothing to be copied."""
+    copies = ToldCopies(refusal="no")
+    output = await put(
+        copying(store, clock, copies), call("{}", bus="elsewhere", endpoint=ENDPOINT)
+    )
+
+    assert output["FailedEntryCount"] == 1

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "endpoints"))
+sys.path += [str(Path(__file__).parents[1] / "endpoints"), str(Path(__file__).parent)]
 
+from two_regions import Pair
 from virtual_time import LoopClock, VirtualLoop
 
 if TYPE_CHECKING:
@@ -28,3 +29,9 @@ def pytest_asyncio_loop_factories(
 def clock() -> LoopClock:
     """Return the clock of the test's own event loop."""
     return LoopClock()
+
+
+@pytest.fixture
+def pair(clock: LoopClock) -> Pair:
+    """Return two Regions that have not begun."""
+    return Pair(clock)

@@ -4,209 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from copy import deepcopy
 
 import msgspec
 import pytest
-from virtual_time import LoopClock
+from two_regions import BILLS, BUS, EAST, EU, ORDERS, WEST, Pair, SlowStore
 
-from farspan.ingest.entries import Entry, Placement, accept_entries
 from farspan.model.endpoint import Endpoint, EndpointState, ReplicationState
-from farspan.model.event import CallId, EventBatch, call_id_of
+from farspan.model.event import call_id_of
+from farspan.replication.pace import STEP_EVENT_COUNT
 from farspan.replication.service import (
     LATE_SECONDS,
-    PULL_EVENT_COUNT,
     RETRY_SECONDS,
     WAIT_SECONDS,
-    ReplicationService,
 )
 from farspan.replication.stream import StreamReply, StreamRequest, replication_cursor
 from farspan.store.base import (
     READ_BYTES_MAX,
-    Append,
-    Change,
     MoveCursor,
-    Result,
-    StoreError,
     Trim,
     copied_cursor,
 )
-from farspan.store.memory import MemoryStore
-
-EAST, WEST, EU = "us-east-1", "us-west-2", "eu-west-1"
-
-
-def endpoint_named(name: str) -> Endpoint:
-    """Return an endpoint from east to west, all of them on one bus."""
-    return Endpoint(
-        account="1" * 12,
-        name=name,
-        endpoint_id=f"{name}.veo",
-        event_bus_name="orders",
-        primary_region=EAST,
-        secondary_region=WEST,
-        health_check_id="c",
-        state=EndpointState.ACTIVE,
-    )
-
-
-ORDERS = endpoint_named("orders")
-BILLS = endpoint_named("bills")
-BUS = ORDERS.event_bus_key
-
-
-class SlowStore(MemoryStore):
-    """A memory engine that a test makes fail, or whose reads it makes slow."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fails = False
-        self.read_seconds = 0.0
-
-    def state_copy(self) -> SlowStore:
-        """Return a store that has what this one has now."""
-        copied = SlowStore()
-        listeners, self._listeners = self._listeners, []
-        copied.__dict__ |= deepcopy(self.__dict__)
-        self._listeners = listeners
-        return copied
-
-    async def commit(self, changes: list[Change]) -> list[Result]:  # type: ignore[override]
-        """See `Store.commit`."""
-        if self.fails:
-            raise StoreError("The disk is full.")
-        return self.apply(changes)
-
-    async def read_stream(
-        self, stream: str, origin: str, after: int, limit: int
-    ) -> list[EventBatch]:
-        """See `Store.read_stream`. What is read is what was there when the read began."""
-        batches = self.stream_now(stream, origin, after, limit)
-        if self.read_seconds:
-            await asyncio.sleep(self.read_seconds)  # noqa: TID251 - virtual
-        return batches
-
-
-class Pair:
-    """Two Regions, each with a store and its replication, and the link between them."""
-
-    def __init__(self, clock: LoopClock) -> None:
-        self.clock = clock
-        self.stores = {EAST: SlowStore(), WEST: SlowStore()}
-        self.endpoints = {EAST: [ORDERS], WEST: [ORDERS]}
-        self.down: set[str] = set()
-        self.asked: list[tuple[str, StreamRequest]] = []
-        self.replies: list[tuple[str, StreamReply]] = []
-        self.log_ids = {region: f"log of {region}" for region in (EAST, WEST)}
-        self.parent_log_ids = dict.fromkeys((EAST, WEST), "")
-        self.services = {region: self.join(region) for region in (EAST, WEST)}
-
-    def join(self, region: str) -> ReplicationService:
-        """Return the replication of a Region over its store."""
-        return ReplicationService(
-            region=region,
-            log_id=self.log_ids[region],
-            parent_log_id=self.parent_log_ids[region],
-            store=self.stores[region],
-            clock=self.clock,
-            endpoints=lambda: self.endpoints[region],
-            fetch=self.fetch,
-        )
-
-    async def fetch(self, region: str, request: StreamRequest) -> StreamReply:
-        """Ask a Region's service, in the wire's bytes."""
-        self.asked.append((region, request))
-        if region in self.down:
-            raise ConnectionRefusedError(region)
-        reply = await self.services[region].serve(request)
-        if region in self.down:
-            raise ConnectionResetError(region)
-        self.replies.append((region, reply))
-        return msgspec.msgpack.decode(msgspec.msgpack.encode(reply), type=StreamReply)
-
-    async def start(self) -> None:
-        """Begin in both Regions."""
-        for service in self.services.values():
-            service.refresh()
-        await self.settle()
-
-    async def settle(self, seconds: float = 0.01) -> None:
-        """Let what is under way come to rest."""
-        await self.clock.sleep(seconds)
-
-    async def restart(self, region: str) -> None:
-        """End a Region's process and start it again over the same store."""
-        await self.services[region].close()
-        self.services[region] = self.join(region)
-        self.services[region].refresh()
-
-    async def close(self) -> None:
-        """End both."""
-        for service in self.services.values():
-            await service.close()
-
-    def put(
-        self,
-        region: str,
-        name: str,
-        event_count: int = 1,
-        endpoint: Endpoint | None = ORDERS,
-        detail: str = "{}",
-    ) -> None:
-        """Let a Region accept a call."""
-        call = call_id_of("key", name, b"")
-        acceptance = accept_entries(
-            [Entry(source="shop", detail_type=name, detail=detail)] * event_count,
-            call=call,
-            account=ORDERS.account,
-            region=region,
-            now=self.clock.now(),
-            place=lambda _: Placement(event_bus=BUS),
-        )
-        self.stores[region].apply(
-            [Append(self.batch(region, call, acceptance.envelopes, endpoint))]
-        )
-
-    def batch(
-        self,
-        region: str,
-        call: CallId,
-        envelopes: dict[str, list[bytes]],
-        endpoint: Endpoint | None,
-    ) -> EventBatch:
-        """Return a call's events as ingest appends them."""
-        return EventBatch(
-            event_bus=BUS,
-            call=call,
-            events=tuple(envelopes[BUS]),
-            accepted_at=self.clock.now(),
-            origin=region,
-            stream=endpoint.endpoint_id if endpoint else None,
-        )
-
-    async def events(self, region: str) -> list[dict[str, object]]:
-        """Return the events on a Region's bus in the order of its log."""
-        found: list[bytes] = []
-        while batches := await self.stores[region].read_log(BUS, len(found), 100_000):
-            found += [event for batch in batches for event in batch.events]
-        return [msgspec.json.decode(event) for event in found]
-
-    async def names(self, region: str) -> list[object]:
-        """Return which calls' events are on a Region's bus, sorted."""
-        return sorted(str(event["detail-type"]) for event in await self.events(region))
-
-    def shipped_calls(self, region: str) -> list[bytes]:
-        """Return every call that a Region shipped, each as often as it did."""
-        return [
-            batch.call for name, reply in self.replies if name == region for batch in reply.batches
-        ]
-
-
-@pytest.fixture
-def pair(clock: LoopClock) -> Pair:
-    """Return two Regions that have not begun."""
-    return Pair(clock)
-
 
 # --- both ways ------------------------------------------------------------------------------
 
@@ -291,13 +108,13 @@ async def test_events_without_an_endpoint_stay(pair: Pair) -> None:
 
 async def test_g9_a_long_backlog_crosses_whole(pair: Pair) -> None:
     """More than one reply's worth arrives, in the order of its origin."""
-    for number in range(2 * PULL_EVENT_COUNT // 10 + 7):
+    for number in range(2 * STEP_EVENT_COUNT // 10 + 7):
         pair.put(EAST, f"{number:04}", event_count=10)
     await pair.start()
     await pair.settle(1)
 
     assert await pair.names(WEST) == await pair.names(EAST)
-    assert len(pair.shipped_calls(EAST)) == 2 * PULL_EVENT_COUNT // 10 + 7
+    assert len(pair.shipped_calls(EAST)) == 2 * STEP_EVENT_COUNT // 10 + 7
     assert [e["id"] for e in await pair.events(WEST)] == [e["id"] for e in await pair.events(EAST)]
     await pair.close()
 
@@ -370,6 +187,31 @@ async def test_g9_a_peer_that_was_down_is_caught_up_with(pair: Pair) -> None:
     await pair.settle(2 * RETRY_SECONDS)
     assert await pair.names(EAST) == ["a", "b"]
     assert await pair.names(WEST) == ["a", "b"]
+    await pair.close()
+
+
+async def test_g9_ten_minutes_apart_and_both_hold_the_same_ids(pair: Pair) -> None:
+    """Both take events while they cannot hear each other; afterwards each has each event once."""
+    await pair.start()
+    pair.put(EAST, "before")
+    await pair.settle(1)
+    pair.down = {EAST, WEST}
+    for second in range(600):
+        for region in (EAST, WEST):
+            pair.put(region, f"{region} {second:03}", event_count=5)
+        pair.put((EAST, WEST)[second % 2], "retried")  # by an SDK, in whichever Region it reaches
+        await pair.settle(1)
+    apart = {region: len(await pair.events(region)) for region in (EAST, WEST)}
+    pair.down = set()
+    await pair.settle(5)
+    ids = {region: [event["id"] for event in await pair.events(region)] for region in (EAST, WEST)}
+
+    assert apart == {EAST: 3_002, WEST: 3_002}
+    assert len(ids[EAST]) == len(set(ids[EAST])) == 6_002
+    assert sorted(ids[EAST]) == sorted(ids[WEST])
+    await pair.settle(600)
+    assert [len(await pair.events(region)) for region in (EAST, WEST)] == [6_002, 6_002]
+    assert pair.services[WEST].status(ORDERS)["comparison"]["missing"] == 0
     await pair.close()
 
 
@@ -731,7 +573,7 @@ async def test_a_lag_is_known_once_a_reply_came(pair: Pair) -> None:
 
 async def test_a_backlog_shows_as_lag(pair: Pair) -> None:
     """While a copy is behind, its lag is the age of what it has reached."""
-    for number in range(3 * PULL_EVENT_COUNT // 10):
+    for number in range(29 * STEP_EVENT_COUNT // 100):
         pair.put(EAST, f"{number:04}", event_count=10)
     await pair.settle(30)
     pair.stores[EAST].read_seconds = 1.0
@@ -786,6 +628,23 @@ async def test_pulling_follows_the_endpoint(pair: Pair, changes: dict[str, objec
     pair.services[WEST].refresh()
     await pair.settle()
     assert await pair.names(WEST) == ["a"]
+    await pair.close()
+
+
+async def test_a_backlog_leaves_half_of_the_time_to_others(pair: Pair) -> None:
+    """A copy that is far behind waits after each step for as long as the step took."""
+    for number in range(500):
+        pair.put(EAST, f"{number:04}", event_count=10)
+    pair.stores[EAST].read_seconds = 0.1
+    await pair.start()
+    await pair.settle(0.65)
+    assert len(await pair.events(WEST)) == 2_000  # 1,000 in the first step, then two of 500
+    assert pair.services[WEST].status(ORDERS)["backlog_count"] == 3_000
+    await pair.settle(60)
+    limits = [request.limit for region, request in pair.asked if region == EAST]
+
+    assert limits[:9] == [1_000, 1_000, 500, 500, 500, 500, 500, 1_000, 1_000]
+    assert len(await pair.events(WEST)) == 5_000
     await pair.close()
 
 

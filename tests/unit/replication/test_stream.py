@@ -17,13 +17,15 @@ from farspan.replication.stream import (
     StreamGap,
     StreamReply,
     StreamUnknown,
+    bounds_told,
     check_reply,
     first_left,
+    plan_repairs,
     plan_replicas,
     replication_cursor,
     ship,
 )
-from farspan.store.base import Append, MoveCursor
+from farspan.store.base import READ_BYTES_MAX, Append, BatchKey, MoveCursor, StreamBounds
 
 EAST, WEST = "us-east-1", "us-west-2"
 ENDPOINT = Endpoint(
@@ -322,3 +324,62 @@ def test_an_unknown_stream_says_nothing() -> None:
 def test_first_left(cursor: int, start: int, end: int, left: int | None) -> None:
     """Where events beyond the cursor are gone, it is known where to go on."""
     assert left == first_left(cursor, StreamReply(log=LOG, start=start, end=end))
+
+
+# --- what a read tells by itself ----------------------------------------------------------------
+
+
+def read_batch(sequence: int, *events: bytes) -> EventBatch:
+    """Return a batch as the origin's log has it."""
+    return EventBatch(
+        event_bus="bus",
+        call=call_of(f"{sequence}"),
+        events=events or (b"{}",),
+        accepted_at=1.0,
+        origin=EAST,
+        stream=ENDPOINT.endpoint_id,
+        sequence=sequence,
+    )
+
+
+def test_a_read_that_ends_before_its_limit_tells_the_end() -> None:
+    """Then the last batch that it gave is the stream's last: no second look is needed."""
+    batches = [read_batch(5, b"{}", b"{}"), read_batch(7)]
+
+    assert bounds_told(batches, after=4, limit=100) == StreamBounds(0, 5, 7)
+    assert bounds_told(batches, after=5, limit=100) == StreamBounds(0, 5, 7)
+
+
+@pytest.mark.parametrize(
+    ("batches", "after", "limit"),
+    [
+        ([], 4, 100),
+        ([read_batch(6)], 4, 100),
+        ([read_batch(5), read_batch(6)], 4, 2),
+        ([read_batch(5, b"x" * READ_BYTES_MAX)], 4, 100),
+    ],
+    ids=["nothing", "a-gap", "its-limit", "its-bytes"],
+)
+def test_a_read_that_may_have_left_something_does_not(
+    batches: list[EventBatch], after: int, limit: int
+) -> None:
+    """Then the store is asked where the stream begins and ends."""
+    assert bounds_told(batches, after=after, limit=limit) is None
+
+
+# --- repairs ------------------------------------------------------------------------------------
+
+
+def test_a_repair_appends_what_is_missing_and_nothing_else() -> None:
+    """It is the replica that it would have been, with its sequence, and no cursor moves."""
+    events = {name: envelopes_of(name, entry()) for name in ("a", "b")}
+    shipped = [
+        ShippedBatch(
+            event_bus="bus", call=call_of(name), sequence=n, accepted_at=1.0, events=events[name]
+        )
+        for n, name in ((7, "a"), (8, "b"))
+    ]
+    whole, _ = plan_replicas(ENDPOINT, EAST, LOG, 6, shipped)
+    missing = {BatchKey(8, 1, call_of("b")), BatchKey(7, 1, call_of("another"))}
+
+    assert plan_repairs(ENDPOINT, EAST, missing, shipped) == [whole[1]]

@@ -174,7 +174,7 @@ async def test_a_stream_over_two_buses_never_goes_back(path: Path) -> None:
 
     store = reopen(path)
 
-    assert await store.stream_end(STREAM, HERE) == 2
+    assert (await store.stream_bounds(STREAM, HERE)).end == 2
     await store.close()
 
 
