@@ -386,7 +386,10 @@ def fault_of(
     """Return the fault, not yet made."""
     if means is Means.HEALTH_CHECK:
         route53 = place.client("route53", endpoint.primary)
-        return HealthFault(route53, place.undo, endpoint.health_check_id, endpoint.primary)
+        check = endpoint.health_check_id
+        found = route53.get_health_check(HealthCheckId=check)["HealthCheck"]["HealthCheckConfig"]
+        inverted = found.get("Inverted", False)
+        return HealthFault(route53, place.undo, check, endpoint.primary, inverted)
     if means is Means.WIRE:
         assert place.wire is not None, "the place was made for it"
         return WireFault(place.wire, region)

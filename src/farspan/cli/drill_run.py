@@ -131,7 +131,9 @@ class Drill:
         self._check_that_it_works()
         fault_at = self._clock()
         try:
-            self._mark(MarkKind.FAULT, plan.fault.make(), fault_at)
+            made = plan.fault.make()
+            made_at = self._clock()
+            self._mark(MarkKind.FAULT, made, fault_at)
             self._timeline.wait(plan.fault_seconds)
         finally:
             heal_at = self._clock()
@@ -142,6 +144,7 @@ class Drill:
             region=plan.region,
             other=other,
             fault_at=fault_at,
+            made_at=made_at,
             heal_at=heal_at,
             replicates=plan.endpoint.replicates,
         )

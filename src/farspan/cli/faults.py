@@ -150,6 +150,8 @@ class HealthFault:
     undo: Undo | NoUndo
     health_check_id: str
     region: str
+    inverted: bool = False
+    """What it was before, and is afterwards."""
 
     @property
     def text(self) -> str:
@@ -168,16 +170,19 @@ class HealthFault:
             self.region,
             "update_health_check",
             HealthCheckId=self.health_check_id,
-            Inverted=False,
+            Inverted=self.inverted,
         )
-        self.route53.update_health_check(HealthCheckId=self.health_check_id, Inverted=True)
-        return "Inverted=true"
+        return self._set(not self.inverted)
 
     def heal(self) -> str:
         """Let the check say what it sees."""
-        self.route53.update_health_check(HealthCheckId=self.health_check_id, Inverted=False)
+        said = self._set(self.inverted)
         self.undo.forget("the health check's Inverted")
-        return "Inverted=false"
+        return said
+
+    def _set(self, inverted: bool) -> str:
+        self.route53.update_health_check(HealthCheckId=self.health_check_id, Inverted=inverted)
+        return f"Inverted={str(inverted).lower()}"
 
 
 @dataclass(slots=True)

@@ -18,12 +18,15 @@ from farspan.drill.metrics import Figures
 class Course:
     """What a drill did: the Region that had the fault, the other one, and when. In seconds.
 
-    `replicates` says whether both Regions' buses are to have every event.
+    The fault was begun at `fault_at` and in force at `made_at`; between the two an acknowledgement
+    may still have been on its way. `replicates` says whether both Regions' buses are to have every
+    event.
     """
 
     region: str
     other: str
     fault_at: float
+    made_at: float
     heal_at: float
     replicates: bool = True
 
@@ -149,14 +152,14 @@ def _of_recovery_point(
     before = {
         event_id: found.at
         for event_id, found in acknowledged.items()
-        if found.region == course.region and found.at <= course.fault_at
+        if found.region == course.region and found.at <= course.made_at
     }
     late = {i: arrived.get(i, float("inf")) for i in before}
     stuck = [before[i] for i, at in late.items() if at > course.heal_at]
     return {
-        "rpo": course.fault_at - min(stuck) if stuck else 0.0,
+        "rpo": course.made_at - min(stuck) if stuck else 0.0,
         "rpo_events": len(stuck),
-        "in_flight": sum(at > course.fault_at for at in late.values()),
+        "in_flight": sum(at > course.made_at for at in late.values()),
     }
 
 

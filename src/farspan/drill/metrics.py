@@ -168,6 +168,8 @@ def value_text(unit: Unit, value: float | None) -> str:
         return "none"
     if unit is Unit.COUNT:
         return f"{value:.0f}"
+    if value == 0.0:
+        return "0 s"
     if value < 1.0:
         return f"{value * 1_000:.0f} ms"
     return f"{value:.2f} s" if value < 10.0 else f"{value:.1f} s"  # noqa: PLR2004 - three digits

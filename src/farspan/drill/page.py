@@ -144,13 +144,13 @@ def _detail(report: DrillReport, name: str) -> str:
     """Return what else is to be said of a figure."""
     if name == "lost":
         return f" <b>{escape(loss_text(report))}</b>"
-    by_region = {
-        "events": report.acknowledged_by_region,
-        "missing": report.received_by_region,
-    }.get(name)
-    if by_region is None:
+    if name == "events":
+        text = ", ".join(f"{n} by {r}" for r, n in report.acknowledged_by_region.items())
+    elif name == "missing":
+        text = ", ".join(f"{n} in {r}" for r, n in report.received_by_region.items())
+    else:
         return ""
-    return f" <b>{escape(', '.join(f'{n} by {r}' for r, n in by_region.items()))}</b>"
+    return f" <b>{escape(text)}</b>"
 
 
 def loss_text(report: DrillReport) -> str:
