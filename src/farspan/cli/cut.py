@@ -33,6 +33,7 @@ class Wire:
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _whole: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _servers: list[asyncio.Server] = field(default_factory=list)
     _thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -61,35 +62,34 @@ class Wire:
         self._loop.call_soon_threadsafe(self._whole.set)
 
     async def _listen(self, port: int) -> int:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None, "the server runs it in a task"
+        def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = self._loop.create_task(self._carry(port, reader, writer))
             self._tasks.add(task)
-            try:
-                await self._carry(port, reader, writer)
-            finally:
-                self._tasks.discard(task)
+            task.add_done_callback(self._tasks.discard)
 
         server = await asyncio.start_server(serve, HOST, 0)
+        self._servers.append(server)
         number: int = server.sockets[0].getsockname()[1]
         return number
 
     async def _carry(
         self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        await self._whole.wait()
+        writers = [writer]
         try:
+            await self._whole.wait()
             far_reader, far_writer = await asyncio.open_connection(HOST, port)
-        except OSError:
-            writer.transport.abort()  # nobody listens there: a reset says so
-            return
-        try:
+            writers.append(far_writer)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump(reader, far_writer))
                 group.create_task(self._pump(far_reader, writer))
+        except OSError:
+            pass  # nobody listens there: the connection is dropped, which says so
         finally:
-            writer.transport.abort()
-            far_writer.transport.abort()
+            for end in writers:
+                end.transport.abort()
+                with contextlib.suppress(OSError):
+                    await end.wait_closed()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -101,10 +101,14 @@ class Wire:
             writer.write_eof()
 
     async def _end(self) -> None:
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for server in self._servers:
+            server.close()
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for server in self._servers:
+            await server.wait_closed()
 
 
 def part_off(wire: Wire, config: Config, region: str, data: Path) -> tuple[Config, dict[str, Path]]:

@@ -181,14 +181,14 @@ def own_place(
     region: str | None = None,
 ) -> Place:
     """Start a deployment that ends with the stack."""
-    means = means_of(scenario, Owner.DRILL)
+    means, region = means_of(scenario, Owner.DRILL), _known(region, regions)
     data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="farspan-drill-")))
     config = prepare(data, regions, free_port(), auth=True)
     views: dict[str, Path] = {}
     wire = None
     if means is Means.WIRE:
         wire = stack.enter_context(Wire())
-        config, views = part_off(wire, config, _known(region, regions), data)
+        config, views = part_off(wire, config, region, data)
     deployment = stack.enter_context(Deployment(config, data, views=views))
     deployment.start_all()
     return Place(

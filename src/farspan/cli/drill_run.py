@@ -28,7 +28,9 @@ from farspan.drill.findings import Course
 from farspan.drill.ledger import Ledger, Tally
 from farspan.drill.report import DrillReport, Mark, MarkKind, Setting, report_of
 
-TAIL_SECONDS = 2.0
+TAIL_SECONDS = 1.0
+"""How long publishing goes on after failback, to see that it holds."""
+
 QUEUE_SECONDS_MAX = 30.0
 """How long an acknowledged event may take to come out of a queue before it counts as lost."""
 

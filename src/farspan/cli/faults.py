@@ -218,11 +218,11 @@ class OverrideFault:
         region = self.remote.region
         value = self._value(None)
         self.undo.later("the route's override", ADMIN_PAGE, region, self._path, **value)
-        self.remote.put_page(self._path, self._value(self.route))
+        self.remote.put(self._path, self._value(self.route))
         return f"route is set to {self.route}"
 
     def heal(self) -> str:
         """Leave the route to the endpoint's health again."""
-        self.remote.put_page(self._path, self._value(None))
+        self.remote.put(self._path, self._value(None))
         self.undo.forget("the route's override")
         return "route is automatic again"

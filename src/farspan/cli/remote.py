@@ -65,8 +65,8 @@ class Remote:
         """Return one of Farspan's own pages, JSON. Raises Refused and Unreachable."""
         return self._send("GET", path, query=urllib.parse.urlencode(query))
 
-    def put_page(self, path: str, value: object) -> bytes:
-        """Put a value at one of Farspan's own pages. Raises Refused and Unreachable."""
+    def put(self, path: str, value: object) -> bytes:
+        """Put JSON to one of Farspan's own pages. Raises Refused and Unreachable."""
         headers = {"content-type": "application/json"}
         return self._send("PUT", path, headers=headers, body=msgspec.json.encode(value))
 

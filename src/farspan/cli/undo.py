@@ -153,7 +153,7 @@ def _call(remote: Remote, step: Step) -> None:
     from farspan.cli.clients import client_of
 
     if step.service == ADMIN_PAGE:
-        remote.put_page(step.operation, step.params)
+        remote.put(step.operation, step.params)
         return
     client = client_of(remote, step.service, step.region, retries={"max_attempts": 0})
     getattr(client, step.operation)(**step.params)

@@ -21,6 +21,10 @@ REPORT_FORMAT = 1
 BIN_COUNT_MAX = 240
 BIN_SECONDS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 FAILURES_SHOWN_MAX = 10
+UNREADABLE = dict.fromkeys(
+    [*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF], "\N{REPLACEMENT CHARACTER}"
+)
+"""Characters that XML has no way to write, and what stands for them."""
 
 
 class MarkKind(StrEnum):
@@ -145,7 +149,7 @@ def report_of(
         scenario=setting.scenario,
         region=course.region,
         other=course.other,
-        means=setting.means,
+        means=clean(setting.means),
         started_at=setting.started_at,
         seconds=round(_last_moment(ledger, course), 3),
         fault_at=round(course.fault_at, 3),
@@ -171,12 +175,20 @@ def report_of(
             Judged(assertion=verdict.text, passed=verdict.passed, found=verdict.found)
             for verdict in (judge(assertion, figures) for assertion in assertions)
         ],
-        failures=failures[:FAILURES_SHOWN_MAX],
-        notes=setting.notes,
-        marks=sorted(marks, key=lambda mark: mark.at),
-        environment=setting.environment,
+        failures=[clean(failure) for failure in failures[:FAILURES_SHOWN_MAX]],
+        notes=[clean(note) for note in setting.notes],
+        marks=[
+            msgspec.structs.replace(mark, text=clean(mark.text))
+            for mark in sorted(marks, key=lambda mark: mark.at)
+        ],
+        environment={clean(name): clean(value) for name, value in setting.environment.items()},
         series=_series(ledger, course),
     )
+
+
+def clean(text: str) -> str:
+    """Return a text from elsewhere without what JSON and XML cannot hold."""
+    return text.encode("utf-8", "replace").decode().translate(UNREADABLE)
 
 
 def _rounded(value: float | None) -> float | None:
