@@ -129,3 +129,15 @@ def serving(region: str, data: Path) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         popen.terminate()
         popen.wait(10)
+
+
+def processes_naming(path: Path) -> list[int]:
+    """Return the processes whose command line has a path."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(path).encode() in entry.read_bytes():
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return found

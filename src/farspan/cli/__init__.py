@@ -7,9 +7,10 @@ Each command imports what it needs when it runs, so that `farspan --help` is qui
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec
+from typing import Any, ClassVar, ParamSpec
 
 import click
 
@@ -17,6 +18,31 @@ from farspan import __version__
 
 DEFAULT_DATA = Path(".farspan")
 DEFAULT_REGIONS = "us-east-1,us-west-2"
+
+SCENARIOS = ("region-down", "region-hang", "region-cut", "health-invert")
+
+
+class _Duration(click.ParamType[float]):
+    """A time such as 30s, 500ms or 2m; a bare number is seconds."""
+
+    name = "time"
+    units: ClassVar = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0}
+
+    def convert(self, value: Any, _param: object, _context: object) -> float:  # noqa: ANN401
+        """Return it in seconds."""
+        form = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|m|)", str(value), re.ASCII)
+        if form is None:
+            self.fail(f"`{value}` is no time such as 30s, 500ms or 2m.")
+        seconds = float(form[1]) * self.units[form[2]]
+        if not SECONDS_MIN <= seconds <= SECONDS_MAX:
+            self.fail(f"`{value}`: it takes {SECONDS_MIN:g} seconds to an hour.")
+        return seconds
+
+
+SECONDS_MIN, SECONDS_MAX = 0.5, 3_600.0
+DURATION = _Duration()
+RATE = click.FloatRange(1.0, 5_000.0)
+NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 
 data_option = click.option(
     "--data",
@@ -106,6 +132,67 @@ def demo(regions: str, rate: float, seconds: float, json_file: Path | None) -> N
 
     raise SystemExit(
         run_demo(regions=_region_names(regions), rate=rate, seconds=seconds, json_file=json_file)
+    )
+
+
+@main.command()
+@click.argument("scenario", type=click.Choice(SCENARIOS))
+@click.argument("region", required=False)
+@click.option("--for", "for_", type=DURATION, default="30s", show_default=True, metavar="TIME")
+@click.option("--before", type=DURATION, default="5s", show_default=True, metavar="TIME")
+@click.option(
+    "--wait",
+    type=DURATION,
+    default="2m",
+    show_default=True,
+    metavar="TIME",
+    help="How long failback may take after the heal.",
+)
+@click.option("--rate", type=RATE, default=50.0, show_default=True, help="Events per second.")
+@click.option(
+    "--assert",
+    "assertions",
+    multiple=True,
+    metavar="A",
+    help="Such as rto<=5s; may be repeated.  [default: lost=0 and failed_calls=0]",
+)
+@click.option("--endpoint", metavar="NAME", help="Use this endpoint rather than one of its own.")
+@click.option("--up", is_flag=True, help="Start a deployment for the drill, and remove it.")
+@click.option("--regions", default=DEFAULT_REGIONS, show_default=True, help="Those of --up.")
+@click.option("--json", "json_", type=NEW_FILE, metavar="F", help="Write the report as JSON.")
+@click.option("--html", type=NEW_FILE, metavar="F", help="Write it as a page with a plot.")
+@click.option("--junit", type=NEW_FILE, metavar="F", help="Write a test case per assertion.")
+@click.option("--endpoint-url", help="The deployment.  [default: AWS_ENDPOINT_URL, or --data's]")
+@data_option
+def drill(**words: Any) -> None:  # noqa: ANN401 - click names them, and Options types them
+    """Make a fault on purpose, and measure what it did to a stream of events.
+
+    region-down kills REGION's node, region-hang stops it, region-cut cuts it off, health-invert
+    inverts its health check. REGION is the primary unless named. Exit code 0 if every assertion
+    holds, 1 if one does not, 2 if the drill could not be run.
+    """
+    from farspan.cli.drill import Options, run_drill
+    from farspan.cli.faults import Scenario
+
+    files = {"json": words["json_"], "html": words["html"], "junit": words["junit"]}
+    raise SystemExit(
+        run_drill(
+            Options(
+                scenario=Scenario(words["scenario"]),
+                region=words["region"],
+                fault_seconds=words["for_"],
+                before_seconds=words["before"],
+                failback_seconds_max=words["wait"],
+                rate=words["rate"],
+                assertions=words["assertions"],
+                endpoint=words["endpoint"],
+                up=words["up"],
+                regions=_region_names(words["regions"]),
+                files={form: path for form, path in files.items() if path is not None},
+                data=words["data"],
+                endpoint_url=words["endpoint_url"],
+            )
+        )
     )
 
 

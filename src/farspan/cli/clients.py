@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from farspan.cli.remote import Remote
 from farspan.config import Config
 
 API_SECONDS_MAX = 10
@@ -11,16 +12,29 @@ API_SECONDS_MAX = 10
 
 def client(service: str, region: str, config: Config, **settings: Any) -> Any:  # noqa: ANN401
     """Return a botocore client of a service in a Region; botocore's clients have no types."""
+    remote = Remote(config.nodes[0].url, region, config.credentials[0])
+    return client_of(remote, service, region, **settings)
+
+
+def client_of(remote: Remote, service: str, region: str, **settings: Any) -> Any:  # noqa: ANN401
+    """Return the same for a deployment that runs elsewhere."""
     import botocore.session
     from botocore.config import Config as BotoConfig
 
-    credential = config.credentials[0]
     options = {"connect_timeout": API_SECONDS_MAX, "read_timeout": API_SECONDS_MAX, **settings}
     return botocore.session.get_session().create_client(
         service,
         region_name=region,
-        endpoint_url=config.nodes[0].url,
-        aws_access_key_id=credential.access_key_id,
-        aws_secret_access_key=credential.secret_access_key,
         config=BotoConfig(**options),
+        **arguments_of(remote),
     )
+
+
+def arguments_of(remote: Remote) -> dict[str, Any]:
+    """Return what leads an SDK's client to the deployment, and its keys."""
+    return {
+        "endpoint_url": remote.url,
+        "aws_access_key_id": remote.credential.access_key_id,
+        "aws_secret_access_key": remote.credential.secret_access_key,
+        "aws_session_token": remote.session_token,
+    }

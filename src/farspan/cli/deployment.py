@@ -1,6 +1,6 @@
 """A deployment on this machine: its directory, its configuration, and its processes.
 
-Used by `farspan up` and `farspan demo` alike. Every child holds one end of a pipe whose other end
+Used by `farspan up` and by drills alike. Every child holds one end of a pipe whose other end
 only this process has: when this process is gone, however it went, the children stop.
 """
 
@@ -12,6 +12,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -114,7 +115,17 @@ class Deployment:
     config: Config
     data: Path
     processes: dict[str, Process] = field(default_factory=dict)
+    views: dict[str, Path] = field(default_factory=dict)
+    """Directories of nodes that see the deployment otherwise than `data` says."""
+
+    held: set[str] = field(default_factory=set)
+    """Nodes that do not work because this process said so: nobody starts them meanwhile."""
+
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    """Held while a node's process is looked at, started or stopped."""
+
     _pipe: tuple[int, int] = field(default_factory=os.pipe)
+    _guards: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         return self
@@ -128,10 +139,11 @@ class Deployment:
         assert node is not None, "only nodes of the configuration are started"
         command = ["serve", "--region", node.region] if node.region else ["edge"]
         log = self.data / f"{name}.log"
+        data = self.views.get(name, self.data)
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "ab") as sink:
+        with self.lock, os.fdopen(descriptor, "ab") as sink:
             popen = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
-                [sys.executable, "-m", "farspan", *command, "--data", str(self.data)],
+                [sys.executable, "-m", "farspan", *command, "--data", str(data)],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
@@ -139,7 +151,8 @@ class Deployment:
                 env=_child_environment(self._pipe[0]),
                 start_new_session=True,  # Ctrl-C is for this process, it stops us
             )
-        process = self.processes[name] = Process(node, log, popen)
+            process = self.processes[name] = Process(node, log, popen)
+            self.held.discard(name)
         return process
 
     def start_all(self) -> None:
@@ -163,12 +176,40 @@ class Deployment:
             time.sleep(POLL_SECONDS)
 
     def kill(self, name: str) -> None:
-        """Kill a node as a power cut would: SIGKILL, no last words."""
-        self.processes[name].popen.kill()
-        self.processes[name].popen.wait()
+        """Kill a node as a power cut would: SIGKILL, no last words. `start` brings it back."""
+        with self.lock:
+            self.held.add(name)
+            self.processes[name].popen.kill()
+            self.processes[name].popen.wait()
+
+    def hang(self, name: str) -> None:
+        """Stop a node in its tracks: SIGSTOP. `resume` lets it go on.
+
+        So does the end of this process, however it comes: a stopped process could not notice that
+        by itself, and would stay for ever.
+        """
+        with self.lock:
+            self.held.add(name)
+            pid = self.processes[name].pid
+            self._guards[name] = subprocess.Popen(  # noqa: S603 - a number is all that is put in
+                ["/bin/sh", "-c", f"read _; kill -CONT {pid}"],
+                stdin=subprocess.PIPE,
+                start_new_session=True,
+            )
+            self.processes[name].popen.send_signal(signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        """Let a node go on that hangs; nothing happens to one that does not."""
+        with self.lock:
+            guard = self._guards.pop(name, None)
+            if guard is not None:
+                guard.communicate()
+                self.held.discard(name)
 
     def stop(self) -> None:
         """Stop every node, by force after a while, and leave none behind."""
+        for name in list(self._guards):
+            self.resume(name)
         for process in self.processes.values():
             with contextlib.suppress(ProcessLookupError):
                 process.popen.terminate()

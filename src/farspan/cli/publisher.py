@@ -1,94 +1,44 @@
-"""The demo's publisher: a steady stream of PutEvents through boto3, and a ledger of the answers.
+"""A drill's publisher: a steady stream of PutEvents through boto3, and each answer in the ledger.
 
 Calls leave on a schedule, not one after the other, so that a slow call does not slow the stream.
-The ledger says for each call when it was acknowledged and with which event ids.
 """
 
 from __future__ import annotations
 
-import itertools
 import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from farspan.cli.shop import ShopEvent, batch_sizes, shop_events
+from farspan.cli.probes import Probe
+from farspan.drill.ledger import Call, Ledger
 
 WORKER_COUNT = 8
-
-
-@dataclass
-class Ledger:
-    """What the publisher knows. Times are monotonic seconds. Guarded by `lock`."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    acknowledged: list[str] = field(default_factory=list)
-    expected: set[str] = field(default_factory=set)
-    acknowledged_at: list[tuple[float, int]] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    retry_count: int = 0
-    slowest_seconds: float = 0.0
-    served_by: dict[str, int] = field(default_factory=dict)
-
-    def succeed(self, events: list[ShopEvent], reply: dict[str, Any], began_at: float) -> None:
-        """Enter a call that returned: its ids, and an entry's error as a failure."""
-        now = time.monotonic()
-        metadata = reply["ResponseMetadata"]
-        region = metadata["HTTPHeaders"].get("x-farspan-region", "?")
-        with self.lock:
-            for event, result in zip(events, reply["Entries"], strict=True):
-                if "EventId" not in result:
-                    self.failures.append(f"{result['ErrorCode']}: {result['ErrorMessage']}")
-                    continue
-                self.acknowledged.append(result["EventId"])
-                if event.matches:
-                    self.expected.add(result["EventId"])
-            self.acknowledged_at.append((now, len(events)))
-            self.retry_count += metadata.get("RetryAttempts", 0)
-            self.slowest_seconds = max(self.slowest_seconds, now - began_at)
-            self.served_by[region] = self.served_by.get(region, 0) + len(events)
-
-    def fail(self, error: Exception) -> None:
-        """Enter a call that raised, after all of boto3's own retries."""
-        with self.lock:
-            self.failures.append(f"{type(error).__name__}: {error}")
-
-    def counts(self) -> tuple[int, int]:
-        """Return how many events were acknowledged, and how many calls or entries failed."""
-        with self.lock:
-            return len(self.acknowledged), len(self.failures)
-
-    def longest_gap(self, after: float, before: float) -> float:
-        """Return the longest time without an acknowledgement between two times, in seconds."""
-        with self.lock:
-            moments = sorted(at for at, _ in self.acknowledged_at)
-        inside = [at for at in moments if after <= at <= before]
-        edges = [after, *inside, before] if inside else [after, before]
-        return max(later - earlier for earlier, later in itertools.pairwise(edges))
+STOP_SECONDS_MAX = 90.0
+"""How long a call may take to return: boto3 waits a minute for an answer, and tries again."""
 
 
 class Publisher:
-    """Publishes until `stop`. `put` is a boto3 client's `put_events`."""
+    """Publishes until `stop`. `put` is a boto3 client's `put_events`, `calls` what it is to put."""
 
     def __init__(
         self,
         put: Callable[..., dict[str, Any]],
+        calls: Iterator[list[Probe]],
         *,
         endpoint_id: str,
-        event_bus_arn: str,
         rate: float,
-        seed: int = 1,
+        ledger: Ledger,
+        clock: Callable[[], float],
     ) -> None:
         self._put = put
+        self._calls = calls
         self._endpoint_id = endpoint_id
         self._rate = rate
-        self._events = shop_events(event_bus_arn, seed)
-        self._sizes = batch_sizes(seed)
+        self._ledger = ledger
+        self._clock = clock
         self._schedule_lock = threading.Lock()
         self._next_at = 0.0
         self._stopping = threading.Event()
-        self.ledger = Ledger()
         self._threads = [
             threading.Thread(target=self._work, name=f"publisher-{number}", daemon=True)
             for number in range(WORKER_COUNT)
@@ -96,29 +46,50 @@ class Publisher:
 
     def start(self) -> None:
         """Begin to publish."""
-        self._next_at = time.monotonic()
+        self._next_at = self._clock()
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> None:
-        """Stop publishing and wait until every call has returned."""
+    def stop(self, seconds: float = STOP_SECONDS_MAX) -> None:
+        """Stop publishing and wait until every call has returned, for some time at the most."""
         self._stopping.set()
+        deadline = self._clock() + seconds
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, deadline - self._clock()))
 
     def _work(self) -> None:
         while not self._stopping.is_set():
             with self._schedule_lock:
-                events = [next(self._events) for _ in range(next(self._sizes))]
-                due, self._next_at = self._next_at, self._next_at + len(events) / self._rate
-            if self._stopping.wait(max(0.0, due - time.monotonic())):
+                probes = next(self._calls)
+                due, self._next_at = self._next_at, self._next_at + len(probes) / self._rate
+            if self._stopping.wait(max(0.0, due - self._clock())):
                 return
-            began_at = time.monotonic()
+            self._ledger.intend(len(probes))
+            began_at = self._clock()
             try:
                 reply = self._put(
-                    EndpointId=self._endpoint_id, Entries=[event.entry for event in events]
+                    EndpointId=self._endpoint_id, Entries=[probe.entry for probe in probes]
                 )
             except Exception as error:  # noqa: BLE001 - whatever boto3 raises is a failed call
-                self.ledger.fail(error)
+                text = f"{type(error).__name__}: {error}"
+                call = Call(began_at=began_at, ended_at=self._clock(), error=text)
             else:
-                self.ledger.succeed(events, reply, began_at)
+                call = _call_of(probes, reply, began_at, self._clock())
+            self._ledger.enter(call)
+
+
+def _call_of(probes: list[Probe], reply: dict[str, Any], began_at: float, ended_at: float) -> Call:
+    """Return what a call that returned goes into the ledger as."""
+    metadata = reply["ResponseMetadata"]
+    results = list(zip(probes, reply["Entries"], strict=True))
+    return Call(
+        began_at=began_at,
+        ended_at=ended_at,
+        region=metadata["HTTPHeaders"].get("x-farspan-region", "?"),
+        event_ids=tuple(r["EventId"] for _, r in results if "EventId" in r),
+        expected_ids=tuple(r["EventId"] for p, r in results if "EventId" in r and p.matches),
+        retry_count=metadata.get("RetryAttempts", 0),
+        entry_errors=tuple(
+            f"{r['ErrorCode']}: {r['ErrorMessage']}" for _, r in results if "EventId" not in r
+        ),
+    )

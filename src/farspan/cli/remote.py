@@ -26,6 +26,8 @@ from farspan.wire.sigv4 import sign
 
 UP_FILE_NAME = "up.json"
 SECONDS_MAX = 30.0
+STATUS_PATH = "/_farspan/status"
+STATUS_SECONDS_MAX = 1.0
 JSON_1_1 = "application/x-amz-json-1.1"
 
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -68,6 +70,13 @@ class Remote:
         headers = {"content-type": "application/json"}
         return self._send("PUT", path, headers=headers, body=msgspec.json.encode(value))
 
+    def status(self) -> dict[str, Any] | None:
+        """Return what the node at the URL says of itself, None where it does not say it soon."""
+        try:
+            return self._decoded(self._send("GET", STATUS_PATH, seconds=STATUS_SECONDS_MAX))
+        except (Refused, Unreachable):
+            return None
+
     def _send(
         self,
         method: str,
@@ -76,6 +85,7 @@ class Remote:
         query: str = "",
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
+        seconds: float = SECONDS_MAX,
     ) -> bytes:
         host = {"host": urllib.parse.urlsplit(self.url).netloc}
         request = Request(
@@ -97,7 +107,7 @@ class Remote:
             data=body or None,
         )
         try:
-            with _OPENER.open(asked, timeout=SECONDS_MAX) as reply:
+            with _OPENER.open(asked, timeout=seconds) as reply:
                 answered: bytes = reply.read()
                 return answered
         except urllib.error.HTTPError as error:
@@ -123,7 +133,7 @@ def open_remote(data: Path, *, url: str | None, region: str | None) -> Remote:
     Raises UsageError where none of them does.
     """
     env = os.environ
-    up = _read_up_file(data)
+    up = read_up_file(data)
     found = url or env.get("AWS_ENDPOINT_URL_EVENTS") or env.get("AWS_ENDPOINT_URL")
     found = found or up.get("url")
     if not found:
@@ -149,7 +159,8 @@ def open_remote(data: Path, *, url: str | None, region: str | None) -> Remote:
     return Remote(found.rstrip("/"), region, credential)
 
 
-def _read_up_file(data: Path) -> dict[str, Any]:
+def read_up_file(data: Path) -> dict[str, Any]:
+    """Return what `farspan up` wrote into a data directory, nothing where it wrote nothing."""
     try:
         return msgspec.json.decode((data / UP_FILE_NAME).read_bytes(), type=dict[str, Any])
     except (OSError, msgspec.MsgspecError):

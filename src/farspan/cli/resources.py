@@ -64,7 +64,7 @@ def create_resources(config: Config, new_client: ClientFactory, name: str) -> De
             EventBuses=[{"EventBusArn": arn} for arn in arns],
             RoleArn=f"arn:aws:iam::{account}:{ROLE}",
         )
-    endpoint = _wait_active(events, name)
+    endpoint = wait_active(events, name)
     return DemoResources(name, endpoint["EndpointId"], arns, queue_urls, health_check_id)
 
 
@@ -87,15 +87,7 @@ def _create_in_region(new_client: ClientFactory, region: str, name: str) -> str:
 def _create_health_check(new_client: ClientFactory, config: Config, name: str) -> str:
     primary = config.node_of(config.regions[0])
     assert primary is not None, "the primary Region has a node"
-    url = urlsplit(primary.url)
-    settings = {
-        "Type": "HTTP",
-        "IPAddress": url.hostname,
-        "Port": url.port,
-        "ResourcePath": "/health/ingest",
-        "RequestInterval": 10,
-        "FailureThreshold": 3,
-    }
+    settings = health_check_of(primary.url)
     route53 = new_client("route53", config.regions[0])
     for check in route53.list_health_checks()["HealthChecks"]:
         found = check["HealthCheckConfig"]
@@ -107,7 +99,21 @@ def _create_health_check(new_client: ClientFactory, config: Config, name: str) -
     return str(made["HealthCheck"]["Id"])
 
 
-def _wait_active(events: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 - an AWS client
+def health_check_of(url: str) -> dict[str, Any]:
+    """Return the settings of a health check on a Region's node: a durable append within time."""
+    parts = urlsplit(url)
+    return {
+        "Type": "HTTP",
+        "IPAddress": parts.hostname,
+        "Port": parts.port,
+        "ResourcePath": "/health/ingest",
+        "RequestInterval": 10,
+        "FailureThreshold": 3,
+    }
+
+
+def wait_active(events: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 - an AWS client
+    """Return an endpoint once it is ACTIVE. Raises NotActive."""
     deadline = time.monotonic() + CREATE_SECONDS_MAX
     while True:
         endpoint: dict[str, Any] = events.describe_endpoint(Name=name)

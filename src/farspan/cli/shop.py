@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from farspan.cli.probes import Probe
 
 ENTRY_COUNT_MAX = 10
 CURRENCIES = ("EUR", "USD", "GBP", "JPY")
@@ -16,15 +17,14 @@ CITIES = ("Lisbon", "Osaka", "Montréal", "Kraków", "São Paulo", "Nairobi")
 CARRIERS = ("rail", "road", "sea", "air")
 
 
-@dataclass(frozen=True, slots=True)
-class ShopEvent:
-    """One entry to put, and whether the demo's rule matches it."""
+def shop_calls(event_bus_arn: str, seed: int) -> Iterator[list[Probe]]:
+    """Yield the entries of one call after the other, without end."""
+    events = _events(event_bus_arn, seed)
+    for size in _batch_sizes(seed):
+        yield [next(events) for _ in range(size)]
 
-    entry: dict[str, str]
-    matches: bool
 
-
-def shop_events(event_bus_arn: str, seed: int) -> Iterator[ShopEvent]:
+def _events(event_bus_arn: str, seed: int) -> Iterator[Probe]:
     """Yield events for the bus without end. The ARN form of the name is what AWS recommends."""
     rolls = random.Random(seed)  # noqa: S311 - example data
     makers = (_order, _order, _order, _payment, _payment, _payment, _shipment, _noise)
@@ -38,7 +38,7 @@ def shop_events(event_bus_arn: str, seed: int) -> Iterator[ShopEvent]:
             "Detail": json.dumps(detail),
             "EventBusName": event_bus_arn,
         }
-        yield ShopEvent(entry, matches)
+        yield Probe(entry, matches)
 
 
 Made = tuple[str, str, dict[str, object], bool]
@@ -94,7 +94,7 @@ def _noise(rolls: random.Random, number: int) -> Made:
     return "shop.orders", "OrderEmptied", {"orderId": f"o-{number:08d}", "amount": 0}, False
 
 
-def batch_sizes(seed: int) -> Iterator[int]:
+def _batch_sizes(seed: int) -> Iterator[int]:
     """Yield how many entries each call has: mostly a few, sometimes the most there can be."""
     rolls = random.Random(seed)  # noqa: S311 - example data
     while True:

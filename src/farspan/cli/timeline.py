@@ -1,4 +1,4 @@
-"""The demo's live table: a line for each second, with what happened in between.
+"""A drill's live table: a line for each second, with what happened in between.
 
 On a terminal the lines form a table that grows; elsewhere each line is printed as it comes.
 """

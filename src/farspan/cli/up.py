@@ -16,6 +16,7 @@ import click
 from farspan import __version__
 from farspan.cli.clients import client
 from farspan.cli.deployment import EDGE, Deployment, DeploymentError, answers, prepare
+from farspan.cli.fault_socket import FaultServer
 from farspan.cli.ports import PortBusy, bind
 from farspan.cli.resources import DemoResources, NotActive, create_resources
 from farspan.config import CONFIG_FILE_NAME, Config, ConfigError, Credential
@@ -48,8 +49,9 @@ def run_up(
                     config, lambda service, region: client(service, region, config), DEMO_NAME
                 )
             _write_up_file(deployment)
-            _print_banner(config, data, resources, time.monotonic() - started)
-            _watch(deployment, restart=restart)
+            with FaultServer(deployment, on_start=lambda: _write_up_file(deployment)):
+                _print_banner(config, data, resources, time.monotonic() - started)
+                _watch(deployment, restart=restart)
     except _Interrupted:
         click.echo("Stopped.")
         return 0
@@ -144,27 +146,34 @@ def _watch(deployment: Deployment, *, restart: bool) -> None:
     gone: set[str] = set()
     while True:
         time.sleep(WATCH_SECONDS)
-        for name, process in list(deployment.processes.items()):
-            ended = process.exit_text
-            if name in gone:
-                if answers(process.node.url):
-                    gone.discard(name)
-                    click.echo(f"{name} answers again.")
-            elif ended is not None and not answers(process.node.url):
-                click.echo(f"{name} stopped ({ended}).", err=True)
-                if restart:
-                    deployment.start(name)
-                    click.echo(f"{name} is started again.")
-                    _write_up_file(deployment)
-                else:
-                    gone.add(name)
-                    command = f"serve --region {process.node.region}"
-                    if process.node.region is None:
-                        command = "edge"
-                    click.echo(
-                        f"  Start it again with: farspan {command} --data {deployment.data}",
-                        err=True,
-                    )
+        for name in list(deployment.processes):
+            with deployment.lock:
+                if name not in deployment.held:
+                    _watch_node(deployment, name, gone, restart=restart)
+
+
+def _watch_node(deployment: Deployment, name: str, gone: set[str], *, restart: bool) -> None:
+    process = deployment.processes[name]
+    ended = process.exit_text
+    if name in gone:
+        if answers(process.node.url):
+            gone.discard(name)
+            click.echo(f"{name} answers again.")
+    elif ended is not None and not answers(process.node.url):
+        click.echo(f"{name} stopped ({ended}).", err=True)
+        if restart:
+            deployment.start(name)
+            click.echo(f"{name} is started again.")
+            _write_up_file(deployment)
+        else:
+            gone.add(name)
+            command = f"serve --region {process.node.region}"
+            if process.node.region is None:
+                command = "edge"
+            click.echo(
+                f"  Start it again with: farspan {command} --data {deployment.data}",
+                err=True,
+            )
 
 
 def print_environment(data: Path) -> int:
