@@ -70,6 +70,7 @@ ADVANCE_SECONDS = 0.1
 HEAR_SECONDS_MAX = 5.0
 """How long a Region without a catalog waits for a peer that may remember a newer one."""
 
+STORE_PAUSE_SECONDS = 1.0
 RETENTION_PASS_SECONDS = 60.0
 TRIM_PAUSE_SECONDS = 0.02
 ARCHIVE_PASS_SECONDS = 600.0
@@ -452,6 +453,9 @@ class Node:
                 await advance_endpoints(plane)
                 await advance_replays(plane, turns)
                 await advance_message_moves(plane)
+            except StoreError as error:
+                log.warning("endpoints, replays and message moves wait error=%s", error)
+                await self._clock.sleep(STORE_PAUSE_SECONDS)
             except Exception:
                 log.exception("endpoints, replays and message moves could not be advanced")
             await self._clock.sleep(ADVANCE_SECONDS)
@@ -475,11 +479,7 @@ class Node:
     async def _retain_archived(self, region: Region) -> None:
         while True:
             await self._clock.sleep(ARCHIVE_PASS_SECONDS)
-            for archive in list(region.resources.table(Archive).values()):
-                try:
-                    await region.archives.trim(archive, self._clock.now())
-                except Exception:
-                    log.exception("archive could not be trimmed archive=%s", archive.arn)
+            await region.archives.trim_each(list(region.resources.table(Archive).values()))
 
     async def close(self) -> None:
         """Stop everything, the store last."""

@@ -116,14 +116,19 @@ def free_base_port() -> int:
 StartUp = Callable[..., Up]
 
 
-@contextlib.contextmanager
-def serving(region: str, data: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `farspan serve` for a Region by hand."""
-    popen = subprocess.Popen(
+def start_serving(region: str, data: Path) -> subprocess.Popen[bytes]:
+    """Start `farspan serve` for a Region by hand."""
+    return subprocess.Popen(
         [*FARSPAN, "serve", "--region", region, "--data", str(data)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+
+
+@contextlib.contextmanager
+def serving(region: str, data: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `farspan serve` for a Region by hand."""
+    popen = start_serving(region, data)
     try:
         yield popen
     finally:

@@ -12,6 +12,7 @@ from farspan.catalog.federation import PeerReport
 from farspan.config import Config, NodeConfig
 from farspan.evidence import CAUGHT_UP_SECONDS
 from farspan.model.endpoint import Endpoint, EndpointState
+from farspan.store.base import StoreError
 from farspan.store.memory import MemoryStore
 from farspan.wire.peers import PeerClient
 
@@ -102,3 +103,24 @@ async def test_the_way_back_waits_for_a_secondary_that_can_be_heard(
     node = await opened(name, lags)
 
     assert caught_up is node.evidence.caught_up(ENDPOINT)
+
+
+async def test_a_store_that_cannot_write_leaves_a_line_and_no_stack_trace(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What runs by itself says once a second that it waits, and why."""
+
+    async def refuse(_: object) -> None:
+        raise StoreError("The disk is full.")
+
+    monkeypatch.setattr("farspan.app.advance_endpoints", refuse)
+    node = await opened("east", {})
+    node.start()
+    for _ in range(20):
+        await asyncio.sleep(0)  # noqa: TID251 - gives way to other tasks, waits for no time
+
+    (record,) = [record for record in caplog.records if record.name == "farspan.app"]
+    assert record.getMessage() == (
+        "endpoints, replays and message moves wait error=The disk is full."
+    )
+    assert record.exc_info is None

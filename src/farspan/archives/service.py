@@ -9,6 +9,7 @@ what is archived (the managed rule's pattern does) or what a replay does with it
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ TRIM_READ_COUNT = 1_000
 BEFORE_ALL = (float("-inf"), 0)
 """A place before every archived event."""
 
+log = logging.getLogger("farspan.archives")
 _archived_at = struct.Struct(">d")  # stands before the envelope in what is stored
 
 
@@ -142,6 +144,16 @@ class ArchiveService:
         ]
 
     # --- what leaves ----------------------------------------------------------------------
+
+    async def trim_each(self, archives: Sequence[Archive]) -> None:
+        """Trim archives one after the other; what keeps one from it is said in a line."""
+        for archive in archives:
+            try:
+                await self.trim(archive, self._clock.now())
+            except StoreError as error:
+                log.warning("archive was not trimmed archive=%s error=%s", archive.arn, error)
+            except Exception:
+                log.exception("archive could not be trimmed archive=%s", archive.arn)
 
     async def trim(self, archive: Archive, now: float) -> None:
         """Remove what was archived, and is, longer ago than the archive's retention."""

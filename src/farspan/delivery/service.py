@@ -34,6 +34,7 @@ from farspan.store.base import (
     PutTimer,
     Store,
     StoreError,
+    Timer,
 )
 from farspan.targets import base
 
@@ -95,6 +96,7 @@ class DeliveryService:
         # Ages and due times follow the monotonic clock, from where the wall clock stood at the
         # start: a clock that is set while this runs neither hides retries nor brings them at once.
         self._wall_offset = clock.now() - clock.monotonic()
+        self._started_at = clock.now()
         self._retrier: asyncio.Task[None] | None = None
         store.subscribe(self._on_append)
 
@@ -340,6 +342,7 @@ class DeliveryService:
             decision = decide(item.delivery, outcome, now, self._ids.fraction())
             _log_attempt(item.delivery, outcome, decision)
             if isinstance(decision, RetryAt):
+                item.delivery = msgspec.structs.replace(item.delivery, next_attempt_at=decision.due)
                 changes += _retried(item, decision)
                 continue
             if isinstance(decision, DeadLetter):
@@ -402,9 +405,13 @@ class DeliveryService:
 
     async def _retry(self) -> None:
         """Give stored deliveries back to their lanes when they are due."""
+        taken_back = False
         while True:
             self._retries_changed.clear()
             try:
+                if not taken_back:
+                    await self._take_back()
+                    taken_back = True
                 await self._fetch_parked()
                 if not await self._give_out():
                     await self._wait_for_due()
@@ -414,6 +421,34 @@ class DeliveryService:
             except Exception:
                 log.exception("retrier stopped for a moment")
                 await self._clock.sleep(STORE_PAUSE_SECONDS)
+
+    async def _take_back(self) -> None:
+        """Make due what this Region's former process had claimed.
+
+        Nobody else can have it: one process serves a Region. A delivery that waits for its next
+        attempt is due when its body says so, and one with a lane later than that.
+        """
+        count, place = 0, (self._started_at, 0)
+        until = self._started_at + 2 * LEASE_SECONDS  # the clock may have been put back a little
+        while timers := await self._store.read_timers(RETRY_TIMERS, place, until, RETRY_READ_COUNT):
+            place = (timers[-1].due, timers[-1].put_order)
+            taken = [
+                MoveTimer(RETRY_TIMERS, timer.key, self._started_at, timer.claim_count)
+                for timer in timers
+                if self._was_claimed_before(timer)
+            ]
+            if taken:
+                await self._store.commit(taken)
+                count += len(taken)
+        if count:
+            log.info("deliveries taken back from the former process count=%d", count)
+
+    def _was_claimed_before(self, timer: Timer) -> bool:
+        try:
+            delivery = _decode(timer.body)
+        except msgspec.MsgspecError:
+            return False  # said when it is claimed
+        return delivery.planned_at < self._started_at and delivery.next_attempt_at < timer.due
 
     async def _fetch_parked(self) -> None:
         """Make stored deliveries due at once whose lanes have room again."""

@@ -15,7 +15,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
     `payload` is what the target receives, after its input was made; where that came out as nothing
     that a target may get, `is_invalid` is set and the payload is what the dead letter shows.
-    `attempt_count` counts the attempts made. `planned_at` is seconds since the epoch: the event's
+    `attempt_count` counts the attempts made; `next_attempt_at` is when the next one was to be made
+    after the last, 0 before there was one. `planned_at` is seconds since the epoch: the event's
     age counts from it. The retry policy and the dead-letter queue are copied, so that a change of
     the rule leaves what is under way alone; `parameters` too, the target's own members such as
     HttpParameters. `trace_header` goes to the target, or with the dead letter, beside the payload.
@@ -31,6 +32,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     is_invalid: bool = False
     planned_at: float
     attempt_count: int = 0
+    next_attempt_at: float = 0.0
     retry_policy: RetryPolicy = RetryPolicy()
     dead_letter_arn: str | None = None
     trace_header: str | None = None

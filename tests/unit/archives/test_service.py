@@ -185,6 +185,28 @@ async def test_retention(world: World) -> None:
     assert Size(1, len(envelope(3))) == await world.archives.size(archive)
 
 
+async def test_a_full_disk_keeps_archives_whole_and_leaves_a_line(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What cannot be trimmed now is trimmed later; the log has a sentence and no stack trace."""
+    world.archive = msgspec.structs.replace(ARCHIVE, retention_days=7)
+    await world.put(1)
+    world.seconds = NOW + 8 * DAY_SECONDS
+    world.store.is_full = True
+    await world.archives.trim_each([world.archive])
+    kept = await world.numbers()
+    world.store.is_full = False
+    await world.archives.trim_each([world.archive])
+
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"archive was not trimmed archive={ARCHIVE.arn} error=The disk is full."
+    )
+    assert record.exc_info is None
+    assert [1] == kept
+    assert [] == await world.numbers()
+
+
 async def test_no_retention_keeps_for_ever(world: World) -> None:
     """RetentionDays 0."""
     await world.put(1)

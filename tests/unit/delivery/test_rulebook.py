@@ -143,6 +143,7 @@ def test_a_delivery_has_what_its_target_says() -> None:
         "role_arn": None,
         "origin": "",
         "is_forwarded": False,
+        "next_attempt_at": 0.0,
     }
     assert (given.payload, given.retry_policy, given.dead_letter_arn) == ("é".encode(), policy, "q")
     assert {"HttpParameters": {"PathParameterValues": ["1"]}} == given.parameters

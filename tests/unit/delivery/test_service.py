@@ -795,6 +795,62 @@ async def test_a_lane_slower_than_the_lease_gets_nothing_twice(world: World) -> 
     assert await world.stored_count() == 0
 
 
+async def test_what_a_process_had_claimed_is_due_at_once_after_its_death(world: World) -> None:
+    """A spilled delivery and a claimed retry go on with the start, not when their lease ends."""
+    one = world.add("one", BUSY, batch_count_max=1)
+    await world.start(rule(target("one")))
+    await world.put(1)
+    await spill()
+    one.gate.clear()
+    await world.clock.advance(2)  # the retry is claimed, and hangs
+    await world.put(2, 3)
+    await spill()
+    await world.clock.advance(1)
+    counts = await world.store.count_timers(RETRY_TIMERS, world.clock.now())
+    await world.restart(rule(target("one")))
+    one.gate.set()
+    await turns(100)
+
+    assert (counts.due, counts.claimed + counts.waiting) == (0, 3)
+    assert sorted(one.payloads) == ["1", "1", "2", "3"]
+    assert await world.stored_count() == 0
+
+
+async def test_a_retry_that_waits_for_its_time_waits_across_a_restart(world: World) -> None:
+    """Only what was claimed is taken back: a target's back-off is not cut short."""
+    asked = msgspec.structs.replace(BUSY, retry_after_seconds=30.0)
+    one = world.add("one", asked, asked)
+    await world.start(rule(target("one")))
+    await world.put(1)
+    await spill()
+    await world.clock.advance(31)  # claimed once, and told to wait again
+    waiting = len(one.attempts)
+    await world.restart(rule(target("one")))
+    await world.clock.advance(28)
+    still = len(one.attempts)
+    await world.clock.advance(3)
+
+    assert (waiting, still, len(one.attempts)) == (2, 2, 3)
+
+
+async def test_what_this_process_has_in_its_lanes_is_not_taken_back(world: World) -> None:
+    """A store that answers late after the start brings nothing twice."""
+    one = world.add("one", batch_count_max=1)
+    one.gate.clear()
+    world.store.error = StoreError("later")
+    await world.start(rule(target("one")))
+    world.store.error = None
+    await world.put(1, 2, 3)
+    await world.clock.advance(0.9)
+    await world.clock.advance(5)
+    one.gate.set()
+    await spill()
+    await world.clock.advance(LEASE_SECONDS * 2)
+
+    assert sorted(one.payloads) == ["1", "2", "3"]
+    assert await world.stored_count() == 0
+
+
 async def test_a_failure_after_the_lease_is_retried_once(world: World) -> None:
     """The retry of a delivery that was claimed meanwhile carries its count of attempts on."""
     slow = world.add("slow", BUSY)
