@@ -16,7 +16,7 @@ from itertools import accumulate
 import msgspec
 
 from farspan.errors import ValidationException
-from farspan.model.event import CallId, event_id_of, format_time
+from farspan.model.event import CallId, event_ids_of, format_time
 
 ENTRIES_BYTES_LIMIT = 1_048_576
 """A request's entries must stay below this in total (EventBridge: PutEvents entry size)."""
@@ -189,6 +189,8 @@ def accept_entries(
     results: list[str | EntryError] = []
     trace_headers: dict[str, dict[int, str]] = {}
     tail = f'","account":"{account}","time":"'.encode()
+    default_time = format_time(int(now))
+    event_id_at = event_ids_of(call)
     region_member = f'","region":"{region}","resources":['.encode()
     for index, entry in enumerate(entries):
         error = _flaw(entry, may_send)
@@ -198,7 +200,7 @@ def accept_entries(
         if error is not None or placement is None:
             results.append(error or MALFORMED_DETAIL)
             continue
-        event_id = event_id_of(call, index)
+        event_id = event_id_at(index)
         results.append(event_id)
         if placement.event_bus is None:
             continue
@@ -218,7 +220,7 @@ def accept_entries(
                     b',"source":',
                     _encode_text(entry.source)[:-1],
                     tail,
-                    format_time(int(now if entry.time is None else entry.time)),
+                    default_time if entry.time is None else format_time(int(entry.time)),
                     region_member,
                     _encode(entry.resources)[1:-1] if entry.resources else b"",
                     b'],"detail":',
@@ -285,10 +287,14 @@ def is_json_object(text: str) -> bool:
         return False
     if not text.lstrip(" \t\r\n").startswith("{"):
         return False
-    # Nearly every text is decided by its count of brackets and its length.
-    if text.count("{") + text.count("[") > DETAIL_DEPTH_MAX and _is_too_deep(text):
+    # Nearly every text is decided by its length and its count of brackets.
+    if len(text) > 2 * DETAIL_DEPTH_MAX and _may_be_too_deep(text) and _is_too_deep(text):
         return False
     return len(text) <= INTEGER_DIGITS_MAX or not _has_endless_integer(text)
+
+
+def _may_be_too_deep(text: str) -> bool:
+    return text.count("{") + text.count("[") > DETAIL_DEPTH_MAX
 
 
 def _is_too_deep(text: str) -> bool:

@@ -7,6 +7,7 @@ detail-type, source, account, time, region, resources, detail; compact JSON.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NewType
@@ -43,13 +44,19 @@ def call_id_of(access_key_id: str, invocation_id: str, body_sha256: bytes) -> Ca
     return CallId(hashlib.sha256(scope).digest()[:CALL_ID_BYTES])
 
 
-def event_id_of(call: CallId, entry_index: int) -> str:
-    """Return the id of the event that entry `entry_index` (from 0) of `call` becomes.
+def event_ids_of(call: CallId) -> Callable[[int], str]:
+    """Return what gives the id of the event that entry `entry_index` (from 0) of `call` becomes.
 
     UUID-shaped lower-case hex, as EventBridge's are; like those it is no RFC 9562 version 4.
     """
-    text = (call + entry_index.to_bytes(2, "big")).hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = call.hex()
+    common = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return lambda entry_index: f"{common}{entry_index:04x}"
+
+
+def event_id_of(call: CallId, entry_index: int) -> str:
+    """Return the id of the event that one entry of `call` becomes. See `event_ids_of`."""
+    return event_ids_of(call)(entry_index)
 
 
 class EventBatch(msgspec.Struct, frozen=True, kw_only=True):
