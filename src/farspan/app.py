@@ -552,7 +552,6 @@ def http_server(node: Node) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,
             proxy_headers=False,  # who calls is known by the signature alone
             # Longer than any client keeps an idle connection, so that none is cut in a request.
             timeout_keep_alive=75,
