@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SEED ?= 1
 KILLS ?= 50
 
-.PHONY: all demo up test check lint types contracts unit system sim compiled unit-compiled wheel \
+.PHONY: all demo drill up test check lint types contracts unit system sim compiled unit-compiled wheel \
 	bench bench-stages bench-control bench-patterns oracle docs lock clean
 
 all: check
@@ -22,6 +22,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 demo: $(STAMP) ## a Region dies in mid-stream, and every event is counted
 	$(BIN)/farspan demo $(ARGS)
+
+drill: $(STAMP) ## proves failover, and writes drill.html: make drill ARGS="region-cut --for 10s"
+	$(BIN)/farspan drill --up --html drill.html $(or $(ARGS),region-down)
 
 up: $(STAMP) ## two Regions and an edge on this machine, until Ctrl-C
 	$(BIN)/farspan up $(ARGS)

@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 import pytest
 
-from farspan.cli import main
+from farspan.cli import SCENARIOS, main
+from farspan.cli.faults import Scenario
+from farspan.drill.metrics import METRICS
 from farspan.pattern import compile_pattern
 
 ROOT = Path(__file__).parent.parent
@@ -117,3 +119,13 @@ def test_every_hint_is_on_the_page_on_patterns() -> None:
 
     assert codes
     assert {code for code in codes if f"`{code}`" not in PATTERNS_PAGE} == set()
+
+
+def test_the_page_on_drills_has_every_scenario_and_figure() -> None:
+    """Each scenario, and each metric with its definition, stands in docs/drills.md."""
+    page = (ROOT / "docs" / "drills.md").read_text()
+    rows = [f"| `{m.name}` | {m.title}: {m.definition} |" for m in METRICS.values()]
+
+    assert [row for row in rows if row not in page] == []
+    assert [scenario for scenario in Scenario if f"`{scenario}`" not in page] == []
+    assert tuple(Scenario) == SCENARIOS

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +17,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as replace_struct
 from simulator.checkers import Violation
-from simulator.words import CATALOG, ENDPOINT, Machines, Told
-from simulator.world import World
+from simulator.words import BUS, CATALOG, EAST, EDGE, ENDPOINT, WEST, Fault, Machines, Told
+from simulator.world import Plan, World
 
 from farspan.catalog.federation import Merge, OwnedCatalog, PeerReport
 from farspan.endpoints.failover import Evidence, Routing
 from farspan.endpoints.failover import step as fail_over
 from farspan.health.votes import Verdict, judge
 from farspan.model.event import CallId
+from farspan.replication.link import Admission, Mode
 from farspan.replication.stream import plan_replicas
 from farspan.store.base import Append
 from farspan.store.memory import MemoryStore
@@ -48,6 +50,22 @@ def test_histories_are_worth_checking() -> None:
 
     for words in ("-> SECONDARY", "-> PRIMARY generation=3", "attempt 3", "again", "copies west"):
         assert words in told
+    for mode in ("sync", "sync_or_async"):
+        assert f"{mode}: AWAY" in told
+        assert f"{mode}: FOLLOWING" in told
+
+
+@pytest.mark.parametrize("mode", [Mode.ASYNC, Mode.SYNC_OR_ASYNC])
+def test_g9_ten_minutes_apart_and_both_hold_the_same_ids(mode: Mode) -> None:
+    """The primary is cut off from the other nodes, not from clients: both Regions take events."""
+    cuts = tuple((5.0, Fault("cut", EAST, other)) for other in (WEST, EDGE))
+    plan = Plan(heal_at=605.0, end_at=640.0, call_count=250, faults=cuts, anywhere=True)
+    world = World(3, plan=plan, mode=mode)
+    world.run()
+    taken = Counter(batch.origin for batch in world.nodes[EAST].store._logs[BUS].batches)
+
+    assert min(taken[EAST], taken[WEST]) > 40
+    assert sum(taken.values()) == len(world.calls)
 
 
 def test_a_seed_tells_the_same_history_byte_for_byte() -> None:
@@ -130,6 +148,11 @@ def never_go_back(routing: Routing, evidence: Evidence, **rest: Any) -> Routing:
     return fail_over(routing, evidence, **{**rest, "caught_up": False})
 
 
+def acknowledge_at_once(*_: Any) -> Admission:
+    """Answer a call of a synchronous endpoint as soon as it is durable in one Region."""
+    return Admission.ACKNOWLEDGE
+
+
 def lose_the_store(_store: MemoryStore) -> MemoryStore:
     """Keep events in memory only."""
     return MemoryStore()
@@ -149,6 +172,7 @@ def first_violation(bug: Callable[[], Machines]) -> str:
     ("bug", "guarantee"),
     [
         (lambda: Machines(surviving=lose_the_store), "G1"),
+        (lambda: Machines(admission=acknowledge_at_once), "G1"),
         (lambda: Machines(call_id_of=invent_ids()), "G2"),
         (lambda: Machines(plan_replicas=skip_a_batch), "G5"),
         (lambda: Machines(read_stream=ship_everything), "G6"),
@@ -159,6 +183,7 @@ def first_violation(bug: Callable[[], Machines]) -> str:
     ],
     ids=[
         "memory-only",
+        "unconfirmed",
         "new-ids-on-retry",
         "skipped-batch",
         "shipped-round",

@@ -224,7 +224,7 @@ def _running_place(stack: contextlib.ExitStack, options: Options) -> Place:
         )
     undo = Undo(remote)
     stack.callback(_finish_undo, undo)
-    place = Place(remote=remote, owner=Owner.ELSEWHERE, how="elsewhere", undo=undo)
+    place = Place(remote=remote, owner=Owner.ELSEWHERE, how="a deployment elsewhere", undo=undo)
     up = read_up_file(options.data)
     if up.get("url", "").rstrip("/") != remote.url:
         return place

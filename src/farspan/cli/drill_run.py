@@ -79,18 +79,16 @@ class Drill:
         self._tally = Tally(self._ledger)
         self._tally_lock = threading.Lock()
         self._marks: list[Mark] = []
+        sqs = {region: self._sqs(region) for region in plan.endpoint.regions}
+        put = _putter(remote, plan.endpoint.primary)
         self._began_at = time.time()
         self._began = time.monotonic()
         self._timeline = Timeline(console, self._look)
         self._receivers = Receivers(
-            {region: self._sqs(region) for region in plan.endpoint.regions},
-            plan.queue_urls,
-            self._ledger,
-            clock=self._clock,
-            began_at=self._began_at,
+            sqs, plan.queue_urls, self._ledger, clock=self._clock, began_at=self._began_at
         )
         self._publisher = Publisher(
-            _putter(remote, plan.endpoint.primary),
+            put,
             plan.calls,
             endpoint_id=plan.endpoint.endpoint_id,
             rate=plan.rate,
@@ -210,13 +208,13 @@ class Drill:
         status = endpoint_in(self._remote.status(), self._plan.endpoint.endpoint_id)
         with self._tally_lock:
             self._tally.update()
-            answers = self._receivers.answers
+            answers, lags = self._receivers.answers, self._tally.take_lags()
             return Line(
                 acknowledged=self._tally.acknowledged,
                 failed=self._tally.failed,
                 route=status["route"] if status else "?",
                 routing=status["routing"] if status else "?",
-                lags={region: self._tally.latest_lag.get(region) for region in regions},
+                lags={region: lags.get(region) for region in regions},
                 received={r: self._tally.received(r) if answers[r] else None for r in regions},
             )
 

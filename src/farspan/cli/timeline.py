@@ -19,7 +19,10 @@ LINE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What was seen at one moment: totals, and per Region what could be had (None: no answer)."""
+    """What was seen at one moment: totals, and what each Region's queue gave (None: no answer).
+
+    `lags` are of what was replicated since the last line, None where nothing was.
+    """
 
     acknowledged: int
     failed: int
@@ -80,7 +83,7 @@ class Timeline:
         text.append(f" {line.failed:>6}", style="bold red" if line.failed else "")
         on_primary = line.routing in ("PRIMARY", "SUSPECT")
         text.append(f"  {line.route:<10}", style="green" if on_primary else "yellow")
-        text.append(f" {line.routing:<10}")
+        text.append(f" {line.routing:<16}")
         for region in line.received:
             text.append(f" {_cell(line, region):>17}", style="" if _up(line, region) else "red")
         return text
@@ -88,7 +91,7 @@ class Timeline:
 
 def _header(line: Line) -> str:
     regions = "".join(f" {region:>17}" for region in line.received)
-    titles = f"{'time':>7} {'acked':>6} {'new':>5} {'failed':>6}  {'route':<10} {'state':<10}"
+    titles = f"{'time':>7} {'acked':>6} {'new':>5} {'failed':>6}  {'route':<10} {'state':<16}"
     under = "".join(f" {'received, lag':>17}" for _ in line.received)
     return f"{titles}{regions}\n{'':{len(titles)}}{under}"
 
@@ -101,4 +104,4 @@ def _cell(line: Line, region: str) -> str:
     received, lag = line.received[region], line.lags[region]
     if received is None:
         return "down"
-    return f"{received}, {'?' if lag is None else f'{lag * 1_000:.0f} ms'}"
+    return f"{received}, {'-' if lag is None else f'{lag * 1_000:.0f} ms'}"

@@ -67,7 +67,7 @@ class Tally:
     acknowledged: int = 0
     failed: int = 0
     seen: dict[str, set[str]] = field(default_factory=dict)
-    latest_lag: dict[str, float] = field(default_factory=dict)
+    lags: dict[str, float] = field(default_factory=dict)
     _calls: int = 0
     _receipts: int = 0
     _acknowledged_at: dict[str, tuple[float, str | None]] = field(default_factory=dict)
@@ -85,7 +85,12 @@ class Tally:
             self.seen.setdefault(receipt.region, set()).add(receipt.event_id)
             at, region = self._acknowledged_at.get(receipt.event_id, (0.0, receipt.region))
             if region != receipt.region:
-                self.latest_lag[receipt.region] = max(0.0, receipt.at - at)
+                self.lags[receipt.region] = max(0.0, receipt.at - at)
+
+    def take_lags(self) -> dict[str, float]:
+        """Return the latest replication lag by the Region that received, of what is new since."""
+        lags, self.lags = self.lags, {}
+        return lags
 
     def is_complete(self, regions: tuple[str, ...]) -> bool:
         """Return whether each of the Regions gave every event that is expected of it."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from farspan.replication.link import Mode
 from farspan.replication.stream import replication_cursor
 from simulator.words import BUS, CHECK, NODES, OBSERVERS, REGIONS, STREAM, TIME_SCALE
 
@@ -81,10 +82,13 @@ class Checker:
             )
 
     def acknowledged(self, call: Call) -> None:
-        """G1: what is acknowledged is in at least one Region's log at that moment."""
+        """G1: what is acknowledged is in a Region's log at that moment; in both, where sync."""
         self._read_logs()
-        everywhere = self._ids[REGIONS[0]] | self._ids[REGIONS[1]]
-        self._claim("G1", set(call.acknowledged or ()) <= everywhere, f"{call.name} is in no log")
+        east, west = (self._ids[region] for region in REGIONS)
+        ids = set(call.acknowledged or ())
+        self._claim("G1", ids <= east | west, f"{call.name} is in no log")
+        if self._world.mode is Mode.SYNC:
+            self._claim("G1", ids <= east & west, f"{call.name} is in one log only")
 
     # --- after every step -----------------------------------------------------------------
 

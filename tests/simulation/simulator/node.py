@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,6 +20,14 @@ from farspan.health.check import CheckState, ProbeResult, final_status, step
 from farspan.ingest.entries import Placement, accept_entries
 from farspan.model.event import EventBatch
 from farspan.model.health_check import Vote
+from farspan.replication.link import (
+    WAIT_SECONDS_MAX,
+    Admission,
+    Link,
+    Mode,
+    asked,
+    waited_in_vain,
+)
 from farspan.replication.stream import (
     StreamGap,
     StreamRequest,
@@ -26,7 +35,7 @@ from farspan.replication.stream import (
     replication_cursor,
     ship,
 )
-from farspan.store.base import Append
+from farspan.store.base import Append, Appended
 from farspan.store.memory import MemoryStore
 from simulator.words import (
     BUS,
@@ -56,6 +65,8 @@ from simulator.words import (
     Response,
     Tell,
     Told,
+    WaitEnds,
+    Waiting,
 )
 
 if TYPE_CHECKING:
@@ -102,6 +113,8 @@ class Node:
         self.lag_seconds: float | None = None
         self.reports: dict[str, tuple[float, PeerReport]] = {}
         self.carried: dict[int, Carried] = {}
+        self.link = Link(since=self.monotonic())
+        self.waiting: dict[int, Waiting] = {}
         self.routing = Routing(since=self.monotonic())
         if self.routes_copy is not None:
             state, generation = self.routes_copy
@@ -259,13 +272,16 @@ class Node:
         number = next(self.numbers)
         self.carried[number] = carried
         if carried.region == self.name:
-            self.on_putanswer(PutAnswer(number, self._accept(carried.call)))
+            self._take(carried.call, lambda ids: self.on_putanswer(PutAnswer(number, ids)))
         else:
             self.world.send(self.name, carried.region, Put(self.name, number, carried.call))
 
     def on_put(self, put: Put) -> None:
         """Accept what another node passes on."""
-        self.world.send(self.name, put.sender, PutAnswer(put.number, self._accept(put.call)))
+        self._take(
+            put.call,
+            lambda ids: self.world.send(self.name, put.sender, PutAnswer(put.number, ids)),
+        )
 
     def on_putanswer(self, answer: PutAnswer) -> None:
         """Answer the client, or send the request to the other Region."""
@@ -282,9 +298,47 @@ class Node:
 
     # --- the log --------------------------------------------------------------------------
 
-    def _accept(self, call: Call) -> tuple[str, ...] | None:
-        if self.disk_is_full:
-            return None
+    def _take(self, call: Call, answer: Callable[[tuple[str, ...] | None], None]) -> None:
+        """Accept a call, and answer it once its endpoint's mode lets it be acknowledged."""
+        mode = self.world.mode
+        if self.disk_is_full or self._verdict() is Admission.REFUSE:
+            answer(None)
+            return
+        ids, appended = self._accept(call)
+        is_there = appended.origin != self.name or appended.last_sequence <= self.link.confirmed
+        if is_there or self._verdict() is Admission.ACKNOWLEDGE:
+            answer(ids)
+            return
+        number = next(self.numbers)
+        self.waiting[number] = Waiting(appended.last_sequence, ids, answer)
+        self.world.set_timer(self, WAIT_SECONDS_MAX[mode], WaitEnds(number))
+
+    def _verdict(self) -> Admission:
+        verdict: Admission = self.world.machines.admission(self.world.mode, self.link)
+        return verdict
+
+    def on_waitends(self, ends: WaitEnds) -> None:
+        """Let everyone go who waits, as one of them waited in vain."""
+        if ends.number not in self.waiting:
+            return
+        self.link = waited_in_vain(self.link, self.monotonic())
+        self.world.say(self.name, f"{self.world.mode}: {self.link.state}")
+        waiting, self.waiting = self.waiting, {}
+        for each in waiting.values():
+            each.answer(each.ids if self.world.mode is Mode.SYNC_OR_ASYNC else None)
+
+    def _confirmed(self, after: int, end: int) -> None:
+        """Answer the calls of which the other Region's question says that it has them."""
+        former = self.link
+        self.link = asked(former, after=after, end=end, now=self.monotonic())
+        if self.link.state is not former.state:
+            self.world.say(self.name, f"{self.world.mode}: {self.link.state}")
+        for number, each in list(self.waiting.items()):
+            if each.sequence <= after:
+                del self.waiting[number]
+                each.answer(each.ids)
+
+    def _accept(self, call: Call) -> tuple[tuple[str, ...], Appended]:
         body = hashlib.sha256(repr(call.entries).encode()).digest()
         call_id = self.world.machines.call_id_of("AKIA", call.name, body)
         acceptance = accept_entries(
@@ -305,7 +359,8 @@ class Node:
         )
         (appended,) = self.store.apply([Append(batch)])
         self.world.say(self.name, f"accepts {call.name}{' again' * appended.repeated}")
-        return tuple(str(result) for result in acceptance.results)
+        assert isinstance(appended, Appended)
+        return tuple(str(result) for result in acceptance.results), appended
 
     def on_pull(self, pull: Pull) -> None:
         """Ask the other Region for its stream, unless a newer question is under way."""
@@ -338,6 +393,7 @@ class Node:
         end = self.store._stream_ends.get((STREAM, self.name), 0)
         # Nothing is trimmed here: a stream that holds anything holds its first event.
         reply = ship(self.name, batches, start=min(end, 1), end=end)
+        self._confirmed(ask.request.after, end)
         self.world.checker.shipped(self, batches)
         self.world.send(self.name, ask.sender, Answer(ask.number, reply))
 

@@ -17,6 +17,7 @@ from farspan.ingest.entries import Entry
 from farspan.model.endpoint import Endpoint, EndpointState
 from farspan.model.event import call_id_of
 from farspan.model.health_check import HealthCheck, HealthCheckType
+from farspan.replication.link import admission
 from farspan.replication.stream import StreamReply, StreamRequest, plan_replicas
 from farspan.store.memory import MemoryStore
 
@@ -62,6 +63,7 @@ class Machines:
     every commit is durable, so all of it.
     """
 
+    admission: Callable[..., Any] = admission
     call_id_of: Callable[..., Any] = call_id_of
     fail_over: Callable[..., Any] = fail_over
     judge: Callable[..., Any] = judge
@@ -89,6 +91,15 @@ class Carried:
     attempt: int
     region: str
     refused: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A call whose events are stored and have yet to be confirmed, and how to answer it."""
+
+    sequence: int
+    ids: tuple[str, ...]
+    answer: Callable[[tuple[str, ...] | None], None]
 
 
 # --- messages over the network: each but the report names its sender, to be answered --------
@@ -201,6 +212,13 @@ class Pull:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitEnds:
+    """Time is up for a call that waits until the other Region has it."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClientSends:
     """A client sends a call, for the first time or again."""
 
@@ -233,6 +251,7 @@ Input: TypeAlias = (
     | Observe
     | ProbeEnds
     | Pull
+    | WaitEnds
     | ClientSends
     | Fault
 )

@@ -9,8 +9,10 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
+from dataclasses import dataclass
 
 from farspan.ingest.entries import Entry
+from farspan.replication.link import Mode
 from simulator.checkers import Checker
 from simulator.node import Node
 from simulator.words import (
@@ -38,12 +40,36 @@ CLIENT_SECONDS_MAX = 4.0
 KINDS = ("kill", "kill", "hang", "cut", "cut-one-way", "isolate", "disk", "storm", "configure")
 
 
-class World:
-    """One history. `machines` are the decisions under test."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long a history is, how many calls there are, and what breaks.
 
-    def __init__(self, seed: int, machines: Machines | None = None) -> None:
+    Each of `faults` is when it begins and what it is; all end with `heal_at`. None: by the seed.
+    Clients ask the edge first, unless they are `anywhere`.
+    """
+
+    heal_at: float = HEAL_AT
+    end_at: float = END_AT
+    call_count: int = CALL_COUNT
+    faults: tuple[tuple[float, Fault], ...] | None = None
+    anywhere: bool = False
+
+
+class World:
+    """One history. `machines` are the decisions under test; the mode is by the seed or given."""
+
+    def __init__(
+        self,
+        seed: int,
+        machines: Machines | None = None,
+        *,
+        plan: Plan | None = None,
+        mode: Mode | None = None,
+    ) -> None:
         self.random = random.Random(seed)
         self.machines = machines or Machines()
+        self.plan = plan or Plan()
+        self.mode = mode or tuple(Mode)[seed % len(Mode)]
         self.now = 0.0
         self.history: list[str] = []
         self.cuts: set[tuple[str, str]] = set()
@@ -53,7 +79,7 @@ class World:
         self._waiting: dict[str, list[Input]] = {name: [] for name in NODES}
         self.checker = Checker(self)
         self.nodes = {name: Node(self, name) for name in NODES}
-        self.calls = [self._call(number) for number in range(CALL_COUNT)]
+        self.calls = [self._call(number) for number in range(self.plan.call_count)]
         for node in self.nodes.values():
             node.start()
         self._plan_faults()
@@ -63,10 +89,15 @@ class World:
         name = f"call-{number}"
         entry = Entry(source="shop", detail_type=name, detail='{"n":1}')
         call = Call(name, (entry,) * entry_count)
-        self._push(self.random.uniform(0.5, HEAL_AT), CLIENT, 0, ClientSends(call, 0))
+        self._push(self.random.uniform(0.5, self.plan.heal_at), CLIENT, 0, ClientSends(call, 0))
         return call
 
     def _plan_faults(self) -> None:
+        self._push(self.plan.heal_at, "", 0, Fault("everything", "", ends=True))
+        if self.plan.faults is not None:
+            for at, fault in self.plan.faults:
+                self._push(at, "", 0, fault)
+            return
         for _ in range(self.random.randint(2, 8)):
             at = self.random.uniform(1.0, HEAL_AT - 2)
             end = min(HEAL_AT, at + self.random.choice((0.3, 3.0, 6.0, 9.0)))
@@ -74,13 +105,12 @@ class World:
             other = self.random.choice([name for name in NODES if name != place])
             self._push(at, "", 0, Fault(kind, place, other))
             self._push(end, "", 0, Fault(kind, place, other, ends=True))
-        self._push(HEAL_AT, "", 0, Fault("everything", "", ends=True))
 
     # --- time -----------------------------------------------------------------------------
 
     def run(self) -> None:
         """Live the history to its end, checking after every step. Raises Violation."""
-        while self._heap and self._heap[0][0] <= END_AT:
+        while self._heap and self._heap[0][0] <= self.plan.end_at:
             self.now, _, place, life, given = heapq.heappop(self._heap)
             self._step(place, life, given)
             self.checker.check()
@@ -147,7 +177,8 @@ class World:
         if call.acknowledged or given.attempt != call.attempt or call.attempt == ATTEMPTS_MAX:
             return
         call.attempt += 1
-        node = EDGE if call.attempt == 1 else self.random.choice(NODES)
+        is_first = call.attempt == 1 and not self.plan.anywhere
+        node = EDGE if is_first else self.random.choice(NODES)
         self.say(CLIENT, f"sends {call.name} to {node}, attempt {call.attempt}")
         self.send(CLIENT, node, Request(call, call.attempt))
         self._push(self.now + CLIENT_SECONDS_MAX, CLIENT, 0, ClientSends(call, call.attempt))
