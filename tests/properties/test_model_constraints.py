@@ -27,6 +27,7 @@ EVERYWHERE = {"AccessDeniedException", "ThrottlingException", "ValidationExcepti
 """Errors that any operation may answer and the models do not name (AWS: common errors)."""
 
 INVALID = {
+    "cloudwatch": "ValidationError",
     "iam": "ValidationError",
     "logs": "InvalidParameterException",
     "route53": "InvalidInput",
@@ -50,7 +51,7 @@ UNMODELLED = {("logs", "PutRetentionPolicy")}
 OPEN_ENUMS = {"QueueAttributeName", "MessageSystemAttributeName"}
 """SQS has errors of its own for names that it does not know."""
 
-JSON = [key for key in SERVED if key[0] in {"events", "logs", "sqs"}]
+JSON = [key for key in SERVED if key[0] in {"cloudwatch", "events", "logs", "sqs"}]
 every_operation = pytest.mark.parametrize(("service", "name"), SERVED)
 every_json_operation = pytest.mark.parametrize(("service", "name"), JSON)
 several = settings(

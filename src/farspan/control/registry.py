@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from farspan.control import (
+    alarm_states,
     api_destinations,
     archives,
     connections,
@@ -29,6 +30,7 @@ from farspan.control import (
 from farspan.control.plane import OPERATIONS
 
 MODULES = (
+    alarm_states,
     api_destinations,
     archives,
     connections,
