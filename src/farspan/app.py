@@ -40,6 +40,7 @@ from farspan.evidence import EvidenceOf
 from farspan.health.service import HealthService
 from farspan.ingest.service import IngestService
 from farspan.logs.service import LogService
+from farspan.metrics.meter import Meter
 from farspan.metrics.service import MetricsService
 from farspan.model.archive import Archive, archive_feed
 from farspan.model.connection import Connection
@@ -178,15 +179,14 @@ class Node:
         inside = Inside(queues, archives, logs, self._forward, self._role_denial)
         report = self._record_authorization
         senders = Senders(self.config, self._clock, resources, inside, sealer, report)
-        delivery = DeliveryService(
-            store, self._clock, self._ids, senders.sender_of, senders.dead_letters
-        )
+        delivery = self._delivery(store, senders, metrics.meter)
         schedules = ScheduleService(
             store, self._clock, delivery.planned, self.config.schedules.catch_up_seconds
         )
         replication = self._join_replication(store, resources)
         copies = replication.confirmations
-        ingest = IngestService(name, store, self._clock, self._ids, resources.event_bus, copies)
+        find, meter = resources.event_bus, metrics.meter
+        ingest = IngestService(name, store, self._clock, self._ids, find, copies, meter)
         plane = ControlPlane(
             region=name,
             regions=self.config.regions,
@@ -243,6 +243,10 @@ class Node:
             fetch_digests=lambda region, asked: self._peers.digests(self._node_of(region), asked),
             settings=settings_of(self.config.replication),
         )
+
+    def _delivery(self, store: Store, senders: Senders, meter: Meter) -> DeliveryService:
+        sender_of, dead_letters = senders.sender_of, senders.dead_letters
+        return DeliveryService(store, self._clock, self._ids, sender_of, dead_letters, meter)
 
     def _metrics(self, region: str, store: Store) -> MetricsService:
         time_scale = self.config.health.time_scale

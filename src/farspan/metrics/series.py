@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterator
 from typing import Final
 
-from farspan.metrics.statistics import Sketch, StatisticSet, merged, place_of
+from farspan.metrics.statistics import Sketch, StatisticSet
 from farspan.model.metric import Metric
 
 _WIDTH: Final = 4  # count, sum, minimum, maximum
@@ -93,61 +93,3 @@ class Series:
         self.minutes = Track()
         self.unsaved: dict[int, StatisticSet] = {}
         self.last_at = 0.0
-
-
-class Counter:
-    """Counts what happens within a second: each is a value of 1.
-
-    `opened` collects the accumulators that have anything, for the service to empty.
-    """
-
-    __slots__ = ("_opened", "count", "metric", "unit")
-
-    def __init__(self, metric: Metric, opened: list[Accumulator]) -> None:
-        self.metric = metric
-        self.unit = "Count"
-        self.count = 0
-        self._opened = opened
-
-    def add(self, count: int = 1) -> None:
-        """Count `count` more."""
-        if not self.count:
-            self._opened.append(self)
-        self.count += count
-
-    def take(self) -> StatisticSet:
-        """Return what was counted, and begin anew."""
-        count, self.count = float(self.count), 0
-        return StatisticSet(count, count, 1.0, 1.0)
-
-
-class Distribution:
-    """Takes the values of what happens within a second: latencies, sizes."""
-
-    __slots__ = ("_opened", "_places", "_set", "metric", "unit")
-
-    def __init__(self, metric: Metric, unit: str, opened: list[Accumulator]) -> None:
-        self.metric = metric
-        self.unit = unit
-        self._opened = opened
-        self._set = StatisticSet()
-        self._places: Sketch = {}
-
-    def add(self, value: float, count: int = 1) -> None:
-        """Take a value that was seen `count` times."""
-        if not self._set.count:
-            self._opened.append(self)
-        self._set.add(value, count)
-        place = place_of(value)
-        self._places[place] = self._places.get(place, 0.0) + count
-
-    def take(self) -> StatisticSet:
-        """Return what was seen, and begin anew."""
-        taken, self._set = self._set, StatisticSet()
-        places, self._places = self._places, {}
-        if taken.minimum != taken.maximum:
-            taken.sketch = merged(places, {})
-        return taken
-
-
-Accumulator = Counter | Distribution

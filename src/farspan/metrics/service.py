@@ -21,7 +21,8 @@ from typing import Final
 import msgspec
 
 from farspan.clock import Clock, IdSource
-from farspan.metrics.series import Accumulator, Counter, Distribution, Series
+from farspan.metrics.meter import Meter
+from farspan.metrics.series import Series
 from farspan.metrics.statistics import StatisticSet, merged_by_period
 from farspan.model.event import CALL_ID_BYTES, CallId, EventBatch
 from farspan.model.metric import Dimensions, Metric, MetricStream
@@ -94,20 +95,12 @@ class MetricsService:
         self._time_scale = time_scale
         self._series: dict[tuple[Metric, str], Series] = {}
         self._units: dict[Metric, list[str]] = {}
-        self._opened: list[Accumulator] = []
+        self.meter = Meter()
         self._turned_at = math.floor(clock.now())
         self._refused_count = 0
         self._task: asyncio.Task[None] | None = None
 
     # --- recording ------------------------------------------------------------------------
-
-    def counter(self, metric: Metric) -> Counter:
-        """Return what counts occurrences of a metric, for its caller to keep."""
-        return Counter(metric, self._opened)
-
-    def distribution(self, metric: Metric, unit: str) -> Distribution:
-        """Return what takes the values of a metric, for its caller to keep."""
-        return Distribution(metric, unit, self._opened)
 
     def put(self, metric: Metric, unit: str, at: float, given: StatisticSet) -> None:
         """Add a set to a metric at a time that may be long ago. Raises TooManySeries."""
@@ -136,16 +129,15 @@ class MetricsService:
 
     def turn(self) -> None:
         """Empty the accumulators into the second that began when they were last emptied."""
-        opened = self._opened[:]
-        self._opened.clear()
-        for accumulator in opened:
+        for accumulator in self.meter.take():
             given = accumulator.take()
-            try:
-                series = self._found_series(accumulator.metric, accumulator.unit)
-            except TooManySeries:
-                self._refused_count += 1
-            else:
-                self._add(series, self._turned_at, given)
+            for metric in accumulator.metrics:
+                try:
+                    series = self._found_series(metric, accumulator.unit)
+                except TooManySeries:
+                    self._refused_count += 1
+                else:
+                    self._add(series, self._turned_at, given)
         self._turned_at = math.floor(self._clock.now())
 
     # --- reading --------------------------------------------------------------------------

@@ -18,9 +18,9 @@ PERCENTILE: Final = re.compile(r"p(100|\d{1,2}(\.\d{1,10})?)")
 
 SKETCH_COUNT_MAX: Final = 256
 _GROWTH: Final = 1.02
-_LOG_GROWTH: Final = math.log(_GROWTH)
+_PLACES: Final = 1 / math.log(_GROWTH)
 _SMALLEST: Final = 1e-9  # below it, a value counts as 0
-_OFFSET: Final = 1_100  # above -log(_SMALLEST) / _LOG_GROWTH: positive values have positive places
+_OFFSET: Final = 1_100  # above -log(_SMALLEST) * _PLACES: positive values have positive places
 
 Sketch = dict[int, float]
 """How many values are near which, by place: places are in the order of the values."""
@@ -125,17 +125,15 @@ def set_of(values: Sequence[float], counts: Sequence[float]) -> StatisticSet:
 
 def place_of(value: float) -> int:
     """Return a value's place in a sketch."""
-    size = abs(value)
-    if size < _SMALLEST:
-        return 0
-    place = math.ceil(math.log(size) / _LOG_GROWTH) + _OFFSET
-    return place if value > 0 else -place
+    if value >= _SMALLEST:
+        return int(math.log(value) * _PLACES + _OFFSET)
+    return -int(math.log(-value) * _PLACES + _OFFSET) if value <= -_SMALLEST else 0
 
 
 def _value_at(place: int) -> float:
     if place == 0:
         return 0.0
-    size = _GROWTH ** (abs(place) - _OFFSET) * 2 / (1 + _GROWTH)
+    size = _GROWTH ** (abs(place) - _OFFSET) * (1 + _GROWTH) / 2
     return size if place > 0 else -size
 
 

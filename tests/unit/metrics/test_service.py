@@ -59,7 +59,7 @@ def service(store: MemoryStore, clock: StillClock, time_scale: float = 1.0) -> M
 
 async def counted(metrics: MetricsService, clock: StillClock, *counts: int) -> None:
     """Count so much in each of the next seconds."""
-    counter = metrics.counter(METRIC)
+    counter = metrics.meter.counter(METRIC)
     for count in counts:
         if count:
             counter.add(count)
@@ -87,7 +87,7 @@ async def test_what_is_counted_is_read_by_the_second_and_the_minute(
 async def test_a_distribution_has_percentiles(store: MemoryStore, clock: StillClock) -> None:
     """Latencies keep enough of their values for percentiles."""
     metrics = service(store, clock)
-    latency = metrics.distribution(METRIC, "Milliseconds")
+    latency = metrics.meter.distribution("Milliseconds", METRIC)
     latency.add(10.0, 99)
     latency.add(500.0)
 
@@ -191,7 +191,7 @@ async def test_metrics_are_bounded(
 
     with pytest.raises(TooManySeries):
         metrics.put(other, "None", START, set_of([1], [1]))
-    metrics.counter(other).add(1)
+    metrics.meter.counter(other).add(1)
     metrics.turn()
 
     assert [METRIC] == [metric for metric, _ in metrics.metrics(ACCOUNT)]
@@ -202,7 +202,7 @@ async def test_metrics_without_data_for_two_weeks_are_no_longer_listed(
 ) -> None:
     """A metric goes with its last data, and comes back with new data."""
     metrics = service(store, clock)
-    counter = metrics.counter(METRIC)
+    counter = metrics.meter.counter(METRIC)
     counter.add(1)
     metrics.turn()
     clock.time += 15 * 86_400
