@@ -254,6 +254,13 @@ class ResourceNotFound(AwsError):
     status = 404
 
 
+class NoSuchAlarm(AwsError):
+    """The alarm that is to be tagged does not exist."""
+
+    status = 404
+    code_on_wire = "ResourceNotFoundException"
+
+
 class LimitExceededFault(AwsError):
     """There are as many as there may be."""
 

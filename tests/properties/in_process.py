@@ -32,6 +32,16 @@ ARCHIVE_ARN = f"arn:aws:events:{REGION}:{ACCOUNT}:archive/{NAME}"
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{NAME}"
 SOURCE = f"aws.partner/example.com/{NAME}"
 PATTERN = '{"source":[{"prefix":""}]}'
+ALARM = {
+    "AlarmName": NAME,
+    "Namespace": NAME,
+    "MetricName": NAME,
+    "Statistic": "Sum",
+    "Period": 60,
+    "EvaluationPeriods": 1,
+    "Threshold": 1.0,
+    "ComparisonOperator": "GreaterThanThreshold",
+}
 TRUST = json.dumps(
     {
         "Version": "2012-10-17",
@@ -113,6 +123,7 @@ class Api:
             ("sqs", "CreateQueue", {"QueueName": NAME}),
             ("logs", "CreateLogGroup", {"logGroupName": NAME}),
             ("logs", "CreateLogStream", {"logGroupName": NAME, "logStreamName": NAME}),
+            ("cloudwatch", "PutMetricAlarm", ALARM),
             ("iam", "CreateRole", {"RoleName": NAME, "AssumeRolePolicyDocument": TRUST}),
         ]
         for service, name, params in calls:

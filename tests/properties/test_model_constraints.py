@@ -36,6 +36,7 @@ INVALID = {
 """What other services than EventBridge and SQS call a broken constraint."""
 
 ALSO = {
+    "cloudwatch": {"InvalidParameterValue", "ResourceNotFoundException"},
     "iam": {"AccessDenied"},
     "sqs": {"InvalidParameterValue"},
     "sts": {"AccessDenied"},

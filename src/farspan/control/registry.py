@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from farspan.control import (
     alarm_states,
+    alarms,
     api_destinations,
     archives,
     connections,
@@ -16,6 +17,8 @@ from farspan.control import (
     log_groups,
     message_moves,
     messages,
+    metric_reads,
+    metric_values,
     partner_event_sources,
     permissions,
     queue_permissions,
@@ -31,6 +34,7 @@ from farspan.control.plane import OPERATIONS
 
 MODULES = (
     alarm_states,
+    alarms,
     api_destinations,
     archives,
     connections,
@@ -43,6 +47,8 @@ MODULES = (
     messages,
     log_events,
     log_groups,
+    metric_reads,
+    metric_values,
     partner_event_sources,
     permissions,
     queue_permissions,

@@ -16,6 +16,7 @@ import hashlib
 import logging
 import math
 from collections.abc import AsyncIterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import msgspec
@@ -105,6 +106,11 @@ class MetricsService:
     def put(self, metric: Metric, unit: str, at: float, given: StatisticSet) -> None:
         """Add a set to a metric at a time that may be long ago. Raises TooManySeries."""
         self._add(self._found_series(metric, unit), math.floor(at), given)
+
+    def has_room_for(self, wanted: AbstractSet[tuple[Metric, str]]) -> bool:
+        """Tell whether so many more metrics, by their units, can be kept."""
+        new_count = sum(key not in self._series for key in wanted)
+        return len(self._series) + new_count <= SERIES_MAX
 
     def _found_series(self, metric: Metric, unit: str) -> Series:
         key = (metric, unit)
