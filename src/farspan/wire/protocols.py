@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
 
 from farspan.errors import AwsError, SerializationException, UnknownOperationException
 from farspan.wire import json_codec, query, rest_xml, rpc_cbor, spec
@@ -204,7 +206,7 @@ def uncompressed(request: Request) -> Request:
         raise SerializationException(
             f"The request body is not whole gzip of at most {INFLATED_BYTES_MAX} bytes."
         )
-    return replace(request, body=body)
+    return msgspec.structs.replace(request, body=body)
 
 
 def _form_call(request: Request) -> Call:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farspan.metrics.alarm import breaches, evaluate, evaluation_range
@@ -117,6 +117,7 @@ def test_every_input_of_a_small_alarm_is_decided() -> None:
             assert found.breaching_count == newest.count("X")
 
 
+@settings(deadline=None)
 @given(
     row=st.lists(st.sampled_from("0X-"), min_size=7, max_size=7),
     m=st.integers(1, 5),

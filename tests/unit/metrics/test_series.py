@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farspan.metrics.series import Track
@@ -32,6 +32,7 @@ def test_nothing_has_no_statistic() -> None:
     assert StatisticSet().statistic("SampleCount") is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=200), st.integers(0, 100))
 def test_percentiles_are_right_to_two_percent(values: list[float], percent: int) -> None:
     """A percentile is within 2 % of the value of that rank."""
@@ -55,6 +56,7 @@ def test_percentiles_of_what_is_known_as_a_set_alone() -> None:
     assert known.statistic("Average") == 2
 
 
+@settings(deadline=None)
 @given(VALUES, VALUES)
 def test_merging_is_as_good_as_having_seen_both(one: list[float], other: list[float]) -> None:
     """Two sets merged have the statistics of one set of all values."""
@@ -89,6 +91,7 @@ def test_what_is_no_statistic(name: str) -> None:
     assert not is_statistic(name)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 50), st.floats(0, 100)), max_size=60))
 def test_a_track_has_what_was_added_in_order(added: list[tuple[int, float]]) -> None:
     """Whatever the order of adding, a track has one row for each period, in order, and no more."""
