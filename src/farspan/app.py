@@ -49,6 +49,7 @@ from farspan.model.endpoint import Endpoint
 from farspan.model.forwarding import ForwardReply, ForwardRequest
 from farspan.model.rule import Rule
 from farspan.queues.service import QueueService
+from farspan.replication.measures import ReplicationMeasures
 from farspan.replication.service import ReplicationService, settings_of
 from farspan.retention import Retention
 from farspan.schedules.service import ScheduleService
@@ -183,7 +184,7 @@ class Node:
         schedules = ScheduleService(
             store, self._clock, delivery.planned, self.config.schedules.catch_up_seconds
         )
-        replication = self._join_replication(store, resources)
+        replication = self._join_replication(store, resources, metrics.meter)
         copies = replication.confirmations
         find, meter = resources.event_bus, metrics.meter
         ingest = IngestService(name, store, self._clock, self._ids, find, copies, meter)
@@ -231,7 +232,10 @@ class Node:
         self.catalog.on_change(replication.refresh)
         return region
 
-    def _join_replication(self, store: Store, resources: Resources) -> ReplicationService:
+    def _join_replication(
+        self, store: Store, resources: Resources, meter: Meter
+    ) -> ReplicationService:
+        measures = ReplicationMeasures(meter, resources.region, self._clock.now)
         return ReplicationService(
             region=resources.region,
             log_id=resources.log_id,
@@ -241,7 +245,7 @@ class Node:
             endpoints=self.catalog.endpoints,
             fetch=lambda region, asked: self._peers.stream(self._node_of(region), asked),
             fetch_digests=lambda region, asked: self._peers.digests(self._node_of(region), asked),
-            settings=settings_of(self.config.replication),
+            settings=settings_of(self.config.replication, measures),
         )
 
     def _delivery(self, store: Store, senders: Senders, meter: Meter) -> DeliveryService:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from farspan.delivery.attempt import TOO_OLD, is_too_old
-from farspan.delivery.measures import RuleMeasures
+from farspan.metrics.rules import RuleMeasures
 from farspan.model.delivery import Delivery, Outcome, Verdict
 from farspan.targets.base import INTERNAL_ERROR, INVALID_INPUT, TargetSender
 

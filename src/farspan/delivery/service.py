@@ -19,11 +19,11 @@ import msgspec
 from farspan.clock import Clock, IdSource
 from farspan.delivery.attempt import DeadLetter, Decision, RetryAt, decide
 from farspan.delivery.lane import Item, Lane
-from farspan.delivery.measures import Measures, RuleMeasures, Tally
 from farspan.delivery.plan import plan_deliveries
 from farspan.delivery.rulebook import Rulebook
 from farspan.delivery.under_way import READ_EVENT_COUNT, Read, UnderWay, Unended
 from farspan.metrics.meter import Meter
+from farspan.metrics.rules import Measures, RuleMeasures, Tally
 from farspan.model.delivery import Delivery, Outcome, Verdict
 from farspan.model.event import EventBatch
 from farspan.model.rule import Rule

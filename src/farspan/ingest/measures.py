@@ -9,7 +9,35 @@ from collections.abc import Sequence
 
 from farspan.ingest.entries import EntryError
 from farspan.metrics.meter import Meter
+from farspan.metrics.rules import RuleMeasures
+from farspan.model.endpoint import Endpoint, managed_rule
 from farspan.model.metric import EVENTS_NAMESPACE, Metric
+
+
+class IngestMeasures:
+    """What is counted of one Region's calls, and of what global endpoints replicate."""
+
+    def __init__(self, meter: Meter, region: str) -> None:
+        self._meter = meter
+        self._region = region
+        self._calls: dict[tuple[str, str], CallMeasures] = {}
+        self._replications: dict[str, RuleMeasures] = {}
+
+    def of_calls(self, account: str, operation: str) -> CallMeasures:
+        """Return what is counted of an account's calls of one operation."""
+        measures = self._calls.get((account, operation))
+        if measures is None:
+            measures = CallMeasures(self._meter, account, operation)
+            self._calls[account, operation] = measures
+        return measures
+
+    def of_replication(self, endpoint: Endpoint) -> RuleMeasures:
+        """Return what is counted of the managed rule that stands for an endpoint's replication."""
+        measures = self._replications.get(endpoint.arn)
+        if measures is None:
+            arn = managed_rule(endpoint, self._region).arn
+            measures = self._replications[endpoint.arn] = RuleMeasures(self._meter, arn)
+        return measures
 
 
 class CallMeasures:

@@ -28,7 +28,7 @@ from farspan.ingest.entries import (
     trace_header_in,
 )
 from farspan.ingest.forwarding import arrival
-from farspan.ingest.measures import CallMeasures
+from farspan.ingest.measures import IngestMeasures
 from farspan.metrics.meter import Meter
 from farspan.model.arn import Arn, event_bus_arn, parse_arn
 from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
@@ -114,8 +114,7 @@ class IngestService:
         self._ids = ids
         self._find_event_bus = find_event_bus
         self._copies = copies
-        self._meter = meter or Meter()
-        self._measures: dict[tuple[str, str], CallMeasures] = {}
+        self._measures = IngestMeasures(meter or Meter(), region)
         self._canary: asyncio.Task[float] | None = None
         self._canary_position = 0
 
@@ -126,7 +125,10 @@ class IngestService:
         the store cannot take anything; then nothing was accepted. Where the endpoint wants both
         Regions to have the events and the other does not confirm, it is raised as well.
         """
-        measures, started = self._measures_of(call.account, "PutEvents"), self._clock.monotonic()
+        measures, started = (
+            self._measures.of_calls(call.account, "PutEvents"),
+            self._clock.monotonic(),
+        )
         try:
             acceptance = await self._put(call)
         except AwsError:
@@ -135,13 +137,6 @@ class IngestService:
         seconds = self._clock.monotonic() - started
         measures.answered(acceptance.results, call.byte_count, seconds)
         return _output(acceptance)
-
-    def _measures_of(self, account: str, operation: str) -> CallMeasures:
-        measures = self._measures.get((account, operation))
-        if measures is None:
-            measures = CallMeasures(self._meter, account, operation)
-            self._measures[account, operation] = measures
-        return measures
 
     async def _put(self, call: PutEventsCall) -> Acceptance:
         now = self._clock.now()
@@ -178,6 +173,9 @@ class IngestService:
                 await self._append(appends)
             else:
                 await self._append_in_both(appends, endpoint, self._copies)
+            if endpoint is not None and stream is not None:
+                count = sum(map(len, acceptance.envelopes.values()))
+                self._measures.of_replication(endpoint).offered(count, now, self._clock.now())
         return acceptance
 
     async def put_partner_events(self, call: PartnerEventsCall) -> list[str | EntryError]:
@@ -185,7 +183,7 @@ class IngestService:
 
         Raises as `put_events`.
         """
-        measures = self._measures_of(call.account, "PutPartnerEvents")
+        measures = self._measures.of_calls(call.account, "PutPartnerEvents")
         started = self._clock.monotonic()
         try:
             results = await self._put_partner(call)

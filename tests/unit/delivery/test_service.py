@@ -15,10 +15,10 @@ from farspan.delivery import lane as lane_module
 from farspan.delivery import service as service_module
 from farspan.delivery.attempt import Exhausted
 from farspan.delivery.lane import Item, Lane
-from farspan.delivery.measures import RuleMeasures
 from farspan.delivery.service import LEASE_SECONDS, RETRY_TIMERS, DeliveryService, delivery_cursor
 from farspan.ingest.entries import Entry, Placement, accept_entries
 from farspan.metrics.meter import Meter
+from farspan.metrics.rules import RuleMeasures
 from farspan.model.delivery import DELIVERED, Delivery, Outcome, Verdict
 from farspan.model.event import CallId, EventBatch
 from farspan.model.rule import RetryPolicy, Rule, RuleState, Target

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from farspan.ingest.entries import EntryError
-from farspan.ingest.measures import CallMeasures
+from farspan.ingest.measures import CallMeasures, IngestMeasures
 from farspan.metrics.meter import Meter
+from farspan.model.endpoint import Endpoint
 
 ACCOUNT = "111122223333"
 
@@ -44,3 +45,22 @@ def test_a_call_that_ends_in_an_error_has_no_latency() -> None:
         "PutPartnerEventsApproximateCallCount": [1],
         "PutPartnerEventsApproximateFailedCount": [1],
     } == taken(meter)
+
+
+def test_what_an_endpoint_replicates_is_an_attempt_of_its_managed_rule() -> None:
+    """It begins where the event is durable, so that the other Region's absence is no latency."""
+    meter = Meter()
+    endpoint = Endpoint(
+        account=ACCOUNT,
+        name="shop",
+        endpoint_id="abcde12345.veo",
+        event_bus_name="orders",
+        primary_region="us-east-1",
+        secondary_region="eu-central-1",
+        health_check_id="h",
+    )
+    IngestMeasures(meter, "us-east-1").of_replication(endpoint).offered(2, 99.5, 100.0)
+    found = taken(meter)
+
+    assert [2] == found["InvocationAttempts"] == found["MatchedEvents"]
+    assert [1_000] * 3 == found["IngestionToInvocationStartLatency"]

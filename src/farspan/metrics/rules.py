@@ -1,4 +1,4 @@
-"""What delivery counts: EventBridge's metrics of rules and buses (CloudWatch's AWS/Events).
+"""What is counted of rules and buses: EventBridge's metrics (CloudWatch's AWS/Events).
 
 Everything is counted by the batch: an attempt's deliveries, or the events that are matched
 together. A rule of the default bus has the dimension RuleName alone, another one EventBusName as
@@ -86,6 +86,18 @@ class RuleMeasures:
         if len(first) < len(deliveries):
             late = [d.ingested_at for d in deliveries if d.attempt_count]
             _add_latencies(self._late_success_latency, late, now)
+
+    def offered(self, count: int, ingested_at: float, now: float) -> None:
+        """Count events that matched and that the target may fetch from `now` on."""
+        for counter in (self.matched_events, self.created, self.attempts):
+            counter.add(count)
+        _add_latencies(self._start_latency, (ingested_at,) * count, now)
+
+    def fetched(self, times: Sequence[float], now: float) -> None:
+        """Count events, by when they were ingested, that the target fetched at `now`."""
+        self.successes.add(len(times))
+        self.invocations.add(len(times))
+        _add_latencies(self._complete_latency, times, now)
 
     def failed(self) -> None:
         """Count a delivery that ended undelivered."""

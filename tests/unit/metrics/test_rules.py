@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from farspan.delivery.measures import BusMeasures, RuleMeasures, Tally
 from farspan.metrics.meter import Meter
+from farspan.metrics.rules import BusMeasures, RuleMeasures, Tally
 from farspan.metrics.statistics import StatisticSet
 from farspan.model.delivery import Delivery
 from farspan.model.rule import Rule
