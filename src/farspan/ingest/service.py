@@ -125,10 +125,8 @@ class IngestService:
         the store cannot take anything; then nothing was accepted. Where the endpoint wants both
         Regions to have the events and the other does not confirm, it is raised as well.
         """
-        measures, started = (
-            self._measures.of_calls(call.account, "PutEvents"),
-            self._clock.monotonic(),
-        )
+        measures = self._measures.of_calls(call.account, "PutEvents")
+        started = self._clock.monotonic()
         try:
             acceptance = await self._put(call)
         except AwsError:
