@@ -21,6 +21,7 @@ from farspan.control.grants import Grants
 from farspan.delivery.service import DeliveryService
 from farspan.ingest.service import IngestService
 from farspan.logs.service import LogService
+from farspan.metrics.service import MetricsService
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, Vote
 from farspan.model.role import Role
@@ -102,6 +103,7 @@ class ControlPlane:
     archives: ArchiveService
     delivery: DeliveryService
     logs: LogService
+    metrics: MetricsService
     quotas: QuotaConfig = field(default_factory=QuotaConfig)
     targets: TargetsConfig = field(default_factory=TargetsConfig)
     started_at: float = 0.0

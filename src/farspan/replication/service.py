@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from farspan.replication.comparison import (
 )
 from farspan.replication.confirmations import Confirmations, Measure, measure_nothing
 from farspan.replication.link import Mode
+from farspan.replication.measures import ReplicationMeasures
 from farspan.replication.pace import LIVE, STEP_EVENT_COUNT, Pace, pace
 from farspan.replication.repair import (
     FetchDigests,
@@ -36,6 +37,7 @@ from farspan.replication.repair import (
     digests_of,
 )
 from farspan.replication.stream import (
+    ShippedBatch,
     StreamGap,
     StreamReply,
     StreamRequest,
@@ -69,15 +71,17 @@ class Settings:
     backlog_share: float = 0.5
     compare_seconds: float = 60.0
     measure: Measure = measure_nothing
+    shipped: Callable[[Endpoint, str, Sequence[ShippedBatch]], None] = lambda *_: None
 
 
-def settings_of(config: ReplicationConfig, measure: Measure = measure_nothing) -> Settings:
-    """Return how to replicate, as the configuration says."""
+def settings_of(config: ReplicationConfig, measures: ReplicationMeasures) -> Settings:
+    """Return how to replicate, as the configuration says, and what is counted of it."""
     return Settings(
         mode_of=lambda endpoint: Mode(config.mode_of(endpoint.name, endpoint.arn)),
         backlog_share=config.backlog_share,
         compare_seconds=config.compare_seconds,
-        measure=measure,
+        measure=measures.measure,
+        shipped=measures.shipped,
     )
 
 
@@ -384,6 +388,8 @@ class ReplicationService:
         try:
             reply = await self._answer(request, grown)
             self._ends[request.stream] = reply.end
+            if reply.batches and not request.again:
+                self._settings.shipped(endpoint, reply.log, reply.batches)
             return reply
         finally:
             waiting.discard(grown)

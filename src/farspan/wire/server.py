@@ -179,6 +179,7 @@ class Server:
                     caller, region=own.region, now=own.plane.clock.now()
                 ),
                 trace_header=request.headers.get(TRACE_HEADER),
+                byte_count=len(request.body),
             )
         )
         headers = [
