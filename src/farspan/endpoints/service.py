@@ -351,19 +351,20 @@ class RoutingService:
         `send` takes a Region's name and raises RegionUnreachable. Raises
         ServiceUnavailableException where neither Region can be reached.
         """
-        unreachable: dict[str, RegionUnreachable] = {}
+        # Texts and not the errors, whose tracebacks would hold this frame, and with it the request.
+        unreachable: dict[str, str] = {}
         region = self.region_in_use(endpoint)
         for _ in range(SENDS_MAX):
             try:
                 return await self._send_unless_moved(endpoint, region, send)
             except RegionUnreachable as error:
-                unreachable[region] = error
+                unreachable[region] = str(error)
                 region = endpoint.other_region(region)
             except _RouteMoved:
                 region = self.region_in_use(endpoint)
             if region in unreachable:
                 break
-        reasons = "; ".join(f"{name}: {error}" for name, error in sorted(unreachable.items()))
+        reasons = "; ".join(f"{name}: {why}" for name, why in sorted(unreachable.items()))
         raise ServiceUnavailableException(
             f"Neither Region of endpoint {endpoint.endpoint_id} can be reached now ({reasons}). "
             "Nothing was lost; try again."
