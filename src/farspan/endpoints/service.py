@@ -194,6 +194,10 @@ class RoutingService:
         """Return what each observer that counts says of the primary now, by node."""
         return self._outlook.votes(endpoint)
 
+    def evidence(self, endpoint: Endpoint) -> Evidence:
+        """Return what the votes come to now; UNKNOWN means that the route is frozen."""
+        return self._outlook.evidence(endpoint)
+
     def states(self, endpoint: Endpoint) -> list[StateChange]:
         """Return the latest changes of the endpoint's state here, the newest last."""
         return list(self._states.get(endpoint.endpoint_id, ()))
