@@ -227,7 +227,7 @@ class Node:
         self.reports[report.node] = (self.monotonic(), report)
         self.generation_heard = max(self.generation_heard, report.generations.get(STREAM, 0))
         for override in report.overrides:
-            self._take(override)
+            self._hear(override)
 
     def configure(self) -> None:
         """Change the endpoint: a new version of the catalog."""
@@ -248,9 +248,9 @@ class Node:
             seconds_left=seconds,
         )
         self.world.say(self.name, f"is ordered route={route} paused={paused} seconds={seconds}")
-        self._take(override)
+        self._hear(override)
 
-    def _take(self, override: Override) -> None:
+    def _hear(self, override: Override) -> None:
         if self.overrides.take(override, self.monotonic()):
             self.orders_copy = self.overrides.saved(self.monotonic(), self.wall())
 
