@@ -7,7 +7,7 @@ SEED ?= 1
 KILLS ?= 50
 
 .PHONY: all demo drill up test check lint types contracts unit system sim compiled unit-compiled wheel \
-	bench bench-stages bench-control bench-patterns oracle docs lock clean
+	bench bench-stages bench-edge bench-control bench-patterns oracle docs lock clean
 
 all: check
 
@@ -71,6 +71,9 @@ bench: $(STAMP) ## measures and writes bench/results/<date>-<commit>.json
 
 bench-stages: $(STAMP) ## where one event's processor time goes
 	$(BIN)/python bench/stages.py
+
+bench-edge: $(STAMP) ## what an edge adds to a call, side by side with the Region
+	$(BIN)/python bench/edge.py $(ARGS)
 
 bench-control: $(STAMP) ## the control plane: calls with many rules, start-up, memory per rule
 	$(BIN)/python bench/control.py $(ARGS)

@@ -153,7 +153,7 @@ def _print_endpoint(endpoint: Endpoint) -> None:
         ("route", f"{endpoint['route']}: {endpoint['region']}"),
         ("routing", f"{endpoint['routing']}, generation {endpoint['generation']}"),
         ("reason", str(endpoint["reason"])),
-        ("votes", votes or "none"),
+        ("votes", f"{endpoint['evidence']} ({votes or 'none'})"),
         ("override", _order_of(endpoint["override"])),
     ]
     _print_rows(rows)
