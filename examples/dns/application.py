@@ -49,6 +49,7 @@ def receive(region: str, wanted: set[str]) -> set[str]:
     """Take messages from a Region's queue until all wanted events came; return those missing."""
     sqs = boto3.client("sqs", region)
     url = sqs.get_queue_url(QueueName="demo")["QueueUrl"]
+    print(f"receiving from {url}", flush=True)
     missing = set(wanted)
     deadline = time.monotonic() + ARRIVE_SECONDS_MAX
     while missing and time.monotonic() < deadline:

@@ -25,6 +25,7 @@ def test_boto3_without_a_url_survives_the_death_of_the_primary_region() -> None:
     assert "event 1 was taken by us-east-1" in done.stdout
     assert "was taken by us-west-2" in done.stdout
     assert "failed 0, missing in us-west-2 0" in done.stdout
+    assert "receiving from https://sqs.us-west-2.amazonaws.com/000000000000/demo" in done.stdout
     before, after = (line for line in done.stdout.splitlines() if ".endpoint.events." in line)
     assert before.endswith(" is 127.0.0.2, 127.0.0.4, 127.0.0.3")
     assert " is 127.0.0.3, 127.0.0.4" in after

@@ -58,11 +58,14 @@ def run_node(data: Path, *, region: str | None) -> int:
 
 def run_dns(data: Path, *, listen: str | None, zone: str | None) -> int:
     """Run the name server until it is told to stop. Returns the exit code."""
+    from farspan.serving import NAME_SERVER, serve_names
+
     _begin()
     with contextlib.ExitStack() as bound:
         try:
             config = load_config(data / CONFIG_FILE_NAME)
             dns = _dns(config, data, listen=listen, zone=zone)
+            _make_own_directory(data / NAME_SERVER)
             host, port = dns.socket_address
             stream = bound.enter_context(bind(port, host))
             datagrams = bound.enter_context(bind(port, host, socket.SOCK_DGRAM))
@@ -70,8 +73,6 @@ def run_dns(data: Path, *, listen: str | None, zone: str | None) -> int:
             click.echo(f"farspan: {error}", err=True)
             return 1
         import uvloop
-
-        from farspan.serving import serve_names
 
         return uvloop.run(
             _until_stopped(lambda stop: serve_names(config, dns, data, (datagrams, stream), stop))
@@ -85,6 +86,16 @@ def _begin() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     os.umask(0o077)  # what is stored is for its owner alone
     _raise_file_limit()
+
+
+def _make_own_directory(place: Path) -> None:
+    try:
+        place.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{place} cannot be made: {error.strerror}. The name server keeps there what it "
+            "learned, so that it can answer after a start: let its user write there."
+        ) from error
 
 
 def _dns(config: Config, data: Path, *, listen: str | None, zone: str | None) -> DnsConfig:
