@@ -7,17 +7,10 @@ function, so that no part knows its siblings.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import logging
-import signal
-import socket
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import uvicorn
 
 from farspan.announcements import Announcements
 from farspan.archives.service import ArchiveService
@@ -60,7 +53,6 @@ from farspan.store.base import STORE_FILE_NAME, Store, StoreError
 from farspan.store.sqlite import open_store
 from farspan.targets.oauth import TokenRefused
 from farspan.wire.access import Access
-from farspan.wire.asgi import Application
 from farspan.wire.forward import Forwarder
 from farspan.wire.peers import PeerClient
 from farspan.wire.server import Server
@@ -79,8 +71,6 @@ RETENTION_PASS_SECONDS = 60.0
 TRIM_PAUSE_SECONDS = 0.02
 ARCHIVE_PASS_SECONDS = 600.0
 """Archives are kept for days."""
-
-GRACE_SECONDS = 2
 
 log = logging.getLogger("farspan.app")
 
@@ -525,65 +515,3 @@ async def open_node(
             await store.close()
         raise
     return opened
-
-
-class _HttpServer(uvicorn.Server):
-    """Uvicorn without its own signal handlers: `serve_node` has them."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield
-
-
-def http_server(node: Node) -> uvicorn.Server:
-    """Return the HTTP server of a node, to be served on sockets that the caller bound."""
-    return _HttpServer(
-        uvicorn.Config(
-            Application(node.server.answer),
-            http="httptools",
-            loop="uvloop",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # who calls is known by the signature alone
-            # Longer than any client keeps an idle connection, so that none is cut in a request.
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            backlog=1_024,
-        )
-    )
-
-
-async def serve_node(
-    config: Config,
-    node_config: NodeConfig,
-    data: Path | None,
-    sockets: Sequence[socket.socket],
-    stop: asyncio.Event | None = None,
-) -> None:
-    """Run a node until SIGINT, SIGTERM or `stop`, then stop it in order."""
-    node = await open_node(config, node_config, data)
-    node.start()
-    gc.freeze()  # what is there now stays: the collector need not look at it again
-    server = http_server(node)
-    loop = asyncio.get_running_loop()
-
-    def exit_soon() -> None:
-        server.should_exit = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, exit_soon)
-    stopper = asyncio.create_task(_wait_then(stop, exit_soon)) if stop else None
-    try:
-        await server.serve(sockets=list(sockets))
-    finally:
-        if stopper is not None:
-            stopper.cancel()
-        await node.close()
-
-
-async def _wait_then(stop: asyncio.Event, act: Callable[[], None]) -> None:
-    await stop.wait()
-    act()

@@ -26,9 +26,10 @@ import uvloop
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import ClientError
 
-from farspan.app import Node, http_server, open_node
+from farspan.app import Node, open_node
 from farspan.clock import SystemClock
 from farspan.config import DEFAULT_ACCOUNT, Config, Credential, HealthConfig, NodeConfig
+from farspan.serving import http_server
 from farspan.store.memory import MemoryStore
 from farspan.wire.http import Request
 from farspan.wire.sigv4 import sign

@@ -72,7 +72,24 @@ def main() -> None:
     show_default=True,
     help="Verify signatures, or take any key.",
 )
-def up(regions: str, port: int, data: Path, *, empty: bool, restart: bool, auth: str) -> None:
+@click.option(
+    "--dns",
+    "zone",
+    is_flag=False,
+    flag_value="amazonaws.com",
+    metavar="[DOMAIN]",
+    help="Serve the SDKs' own host names too: DNS at port 53, HTTPS at 443.",
+)
+def up(
+    regions: str,
+    port: int,
+    data: Path,
+    *,
+    empty: bool,
+    restart: bool,
+    auth: str,
+    zone: str | None,
+) -> None:
     """Start two Regions and an edge on this machine, and keep them until Ctrl-C."""
     from farspan.cli.up import run_up
 
@@ -84,6 +101,7 @@ def up(regions: str, port: int, data: Path, *, empty: bool, restart: bool, auth:
             empty=empty,
             restart=restart,
             auth=auth == "on",
+            zone=zone,
         )
     )
 
@@ -108,12 +126,68 @@ def edge(data: Path) -> None:
 
 
 @main.command()
+@click.option("--listen", metavar="ADDRESS:PORT", help="Where to answer.  [default: as in [dns]]")
+@click.option("--zone", metavar="DOMAIN", help="The domain to answer for.  [default: as in [dns]]")
 @data_option
-def env(data: Path) -> None:
+def dns(listen: str | None, zone: str | None, data: Path) -> None:
+    """Answer DNS for the names that AWS's SDKs make up, with the nodes that are reachable."""
+    from farspan.cli.run import run_dns
+
+    raise SystemExit(run_dns(data, listen=listen, zone=zone))
+
+
+@main.group()
+def ca() -> None:
+    """Make the certificates with which nodes serve HTTPS under the SDKs' own host names."""
+
+
+directory_option = click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory of the certificates.  [default: the configuration's, DATA/tls]",
+)
+
+
+@ca.command("init")
+@directory_option
+@click.option("--zone", metavar="DOMAIN", help="What the CA is for.  [default: as in [dns]]")
+@data_option
+def ca_init(directory: Path | None, zone: str | None, data: Path) -> None:
+    """Make a CA for one zone, and a certificate for each node."""
+    from farspan.cli.ca import run_ca_init
+
+    raise SystemExit(run_ca_init(data, directory, zone))
+
+
+@ca.command("renew")
+@directory_option
+@data_option
+def ca_renew(directory: Path | None, data: Path) -> None:
+    """Make the nodes' certificates anew; running nodes take them up."""
+    from farspan.cli.ca import run_ca_renew
+
+    raise SystemExit(run_ca_renew(data, directory))
+
+
+@ca.command("export")
+@directory_option
+@data_option
+def ca_export(directory: Path | None, data: Path) -> None:
+    """Print the CA's certificate: what clients trust, as AWS_CA_BUNDLE names it."""
+    from farspan.cli.ca import run_ca_export
+
+    raise SystemExit(run_ca_export(data, directory))
+
+
+@main.command()
+@click.option("--dns", is_flag=True, help="For programs whose resolver is the name server.")
+@data_option
+def env(data: Path, *, dns: bool) -> None:
     """Print the exports with which SDKs and the AWS CLI find what `farspan up` started."""
     from farspan.cli.up import print_environment
 
-    raise SystemExit(print_environment(data))
+    raise SystemExit(print_environment(data, dns=dns))
 
 
 @main.command()

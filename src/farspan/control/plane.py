@@ -39,7 +39,8 @@ class Caller:
 
     `principal` is the ARN of a user or of a role's session; without one it is the account's root.
     `grants` bound what it may do, None by nothing. `role_arn` is the role whose session it is, and
-    `issued_at` when a session's token was given out.
+    `issued_at` when a session's token was given out. `url` is where it found the service, if that
+    was by the service's own host name (DNS mode).
     """
 
     account: str
@@ -50,6 +51,7 @@ class Caller:
     role_arn: str | None = None
     is_session: bool = False
     issued_at: float | None = None
+    url: str | None = None
 
     @property
     def arn(self) -> str:
