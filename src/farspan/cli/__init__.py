@@ -7,14 +7,14 @@ Each command imports what it needs when it runs, so that `farspan --help` is qui
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, ParamSpec
+from typing import Any, ParamSpec
 
 import click
 
 from farspan import __version__
+from farspan.cli.durations import Duration
 
 DEFAULT_DATA = Path(".farspan")
 DEFAULT_REGIONS = "us-east-1,us-west-2"
@@ -22,25 +22,7 @@ DEFAULT_REGIONS = "us-east-1,us-west-2"
 SCENARIOS = ("region-down", "region-hang", "region-cut", "health-invert")
 
 
-class _Duration(click.ParamType[float]):
-    """A time such as 30s, 500ms or 2m; a bare number is seconds."""
-
-    name = "time"
-    units: ClassVar = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0}
-
-    def convert(self, value: Any, _param: object, _context: object) -> float:  # noqa: ANN401
-        """Return it in seconds."""
-        form = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|m|)", str(value), re.ASCII)
-        if form is None:
-            self.fail(f"`{value}` is no time such as 30s, 500ms or 2m.")
-        seconds = float(form[1]) * self.units[form[2]]
-        if not SECONDS_MIN <= seconds <= SECONDS_MAX:
-            self.fail(f"`{value}`: it takes {SECONDS_MIN:g} seconds to an hour.")
-        return seconds
-
-
-SECONDS_MIN, SECONDS_MAX = 0.5, 3_600.0
-DURATION = _Duration()
+DURATION = Duration(0.5, 3_600.0)
 RATE = click.FloatRange(1.0, 5_000.0)
 NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -212,8 +194,23 @@ def demo(regions: str, rate: float, seconds: float, json_file: Path | None) -> N
 @main.command()
 @click.argument("scenario", type=click.Choice(SCENARIOS))
 @click.argument("region", required=False)
-@click.option("--for", "for_", type=DURATION, default="30s", show_default=True, metavar="TIME")
-@click.option("--before", type=DURATION, default="5s", show_default=True, metavar="TIME")
+@click.option(
+    "--for",
+    "for_",
+    type=DURATION,
+    default="30s",
+    show_default=True,
+    metavar="TIME",
+    help="How long the fault lasts.",
+)
+@click.option(
+    "--before",
+    type=DURATION,
+    default="5s",
+    show_default=True,
+    metavar="TIME",
+    help="How long all is well before it.",
+)
 @click.option(
     "--wait",
     type=DURATION,
@@ -376,6 +373,11 @@ def endpoint_history(
     raise SystemExit(run_history(remote, name, as_json=as_json))
 
 
+def _for_option(until: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    text = f"For how long; without it until {until}."
+    return click.option("--for", "seconds", type=Duration(), metavar="10m", help=text)
+
+
 @endpoint.command("route")
 @click.argument("name")
 @click.option(
@@ -384,14 +386,16 @@ def endpoint_history(
     type=click.Choice(["PRIMARY", "SECONDARY", "auto"], case_sensitive=False),
     help="The route, or auto: by health again.",
 )
-@click.option("--for", "duration", metavar="10m", help="For how long; without it until auto.")
+@click.option(
+    "--for", "seconds", type=Duration(), metavar="10m", help="For how long; without it until auto."
+)
 @click.option("--reason", default="", help="For the history.")
 @_remote_options
 def endpoint_route(
     name: str,
     *,
     to: str,
-    duration: str | None,
+    seconds: float | None,
     reason: str,
     as_json: bool,
     endpoint_url: str | None,
@@ -399,26 +403,32 @@ def endpoint_route(
     data: Path,
 ) -> None:
     """Force the route of endpoint NAME, or leave it to the votes again."""
-    from farspan.cli.endpoint import run_override, seconds_of
+    from farspan.cli.endpoint import run_override
     from farspan.cli.remote import open_remote
 
     route = None if to.lower() == "auto" else to.upper()
-    if route is None and duration is not None:
+    if route is None and seconds is not None:
         raise click.UsageError("--for goes with PRIMARY and SECONDARY.")
-    order = {"route": route, "seconds": seconds_of(duration), "reason": reason}
+    order = {"route": route, "seconds": seconds, "reason": reason}
     remote = open_remote(data, url=endpoint_url, region=region)
     raise SystemExit(run_override(remote, name, order, as_json=as_json))
 
 
 @endpoint.command("pause")
 @click.argument("name")
-@click.option("--for", "duration", metavar="10m", help="For how long; without it until resume.")
+@click.option(
+    "--for",
+    "seconds",
+    type=Duration(),
+    metavar="10m",
+    help="For how long; without it until resume.",
+)
 @click.option("--reason", default="", help="For the history.")
 @_remote_options
 def endpoint_pause(
     name: str,
     *,
-    duration: str | None,
+    seconds: float | None,
     reason: str,
     as_json: bool,
     endpoint_url: str | None,
@@ -426,10 +436,10 @@ def endpoint_pause(
     data: Path,
 ) -> None:
     """Keep the route of endpoint NAME where it is, whatever the votes say."""
-    from farspan.cli.endpoint import run_override, seconds_of
+    from farspan.cli.endpoint import run_override
     from farspan.cli.remote import open_remote
 
-    order = {"paused": True, "seconds": seconds_of(duration), "reason": reason}
+    order = {"paused": True, "seconds": seconds, "reason": reason}
     remote = open_remote(data, url=endpoint_url, region=region)
     raise SystemExit(run_override(remote, name, order, as_json=as_json))
 
