@@ -465,7 +465,7 @@ class ReplicationService:
         try:
             reply = await self._answer(request, grown)
             self._ends[request.stream] = reply.end
-            if reply.batches and not request.again:
+            if reply.batches and not request.aside:
                 self._settings.shipped(endpoint, reply.log, reply.batches)
             return reply
         finally:
