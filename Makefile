@@ -6,8 +6,8 @@ STAMP := $(VENV)/.installed
 SEED ?= 1
 KILLS ?= 50
 
-.PHONY: all demo drill up test check lint types contracts unit system sim compiled unit-compiled wheel \
-	bench bench-stages bench-control bench-patterns oracle docs lock clean
+.PHONY: all demo drill up example-dns test check lint types contracts unit system sim compiled unit-compiled wheel \
+	bench bench-stages bench-edge bench-control bench-patterns oracle docs lock clean
 
 all: check
 
@@ -28,6 +28,9 @@ drill: $(STAMP) ## proves failover, and writes drill.html: make drill ARGS="regi
 
 up: $(STAMP) ## two Regions and an edge on this machine, until Ctrl-C
 	$(BIN)/farspan up $(ARGS)
+
+example-dns: $(STAMP) ## boto3 without a URL, through its own host names, while a Region dies
+	$(BIN)/python examples/dns/run.py
 
 test: $(STAMP) lint types contracts ## everything that CI runs
 	$(BIN)/pytest -q
@@ -71,6 +74,9 @@ bench: $(STAMP) ## measures and writes bench/results/<date>-<commit>.json
 
 bench-stages: $(STAMP) ## where one event's processor time goes
 	$(BIN)/python bench/stages.py
+
+bench-edge: $(STAMP) ## what an edge adds to a call, side by side with the Region
+	$(BIN)/python bench/edge.py $(ARGS)
 
 bench-control: $(STAMP) ## the control plane: calls with many rules, start-up, memory per rule
 	$(BIN)/python bench/control.py $(ARGS)

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
+import random
 import signal
 import sys
 import tempfile
@@ -22,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import apsw
 import uvloop
 
 from farspan.cli.clients import client
@@ -30,13 +33,14 @@ from farspan.cli.observer import endpoint_in, status_of
 from farspan.cli.ports import free_port
 from farspan.cli.resources import create_resources
 from farspan.config import CONFIG_FILE_NAME, Config
+from farspan.store.base import STORE_FILE_NAME
 
 sys.path.insert(0, str(Path(__file__).parent))
-from run import RESULTS, Latencies, Signed, commit, entries, load, machine, signed_v4a
+from run import RESULTS, Connection, Latencies, Signed, commit, entries, load, machine, signed_v4a
 
 MODES: Final = ("async", "sync", "sync_or_async")
 BODY_COUNT: Final = 32
-BACKLOG_EVENT_COUNT: Final = 60_000
+BACKLOG_EVENT_COUNT: Final = 80_000
 LIVE_RATE: Final = 500
 POLL_SECONDS: Final = 0.5
 
@@ -85,6 +89,13 @@ class Bench:
         assert node is not None
         endpoint = endpoint_in(status_of(self.config, node), self.endpoint_ids[name])
         return endpoint["replication"] if endpoint else {}
+
+    def has_call(self, event_id: str) -> bool:
+        """Return whether the secondary Region's store has the call of an event."""
+        call = bytes.fromhex(event_id.replace("-", ""))[:14]
+        path = self.deployment.data / self.config.regions[1] / STORE_FILE_NAME
+        with contextlib.closing(apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY)) as store:
+            return bool(store.execute("SELECT 1 FROM log WHERE call = ?", (call,)).get)
 
     async def caught_up(self, name: str, event_count: int) -> None:
         """Wait until the secondary Region has confirmed so many events."""
@@ -168,8 +179,29 @@ async def bench_modes(bench: Bench, seconds: float) -> dict[str, Any]:
     }
 
 
+async def crossings(bench: Bench, name: str, seconds: float) -> Latencies:
+    """From before single calls through an endpoint until the secondary's store has them."""
+    requests = bench.requests(name, 1)
+    connection, found = Connection(bench.primary_url), []
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        request, began = random.choice(requests), time.perf_counter()
+        _, reply = await connection.send(request.unique_head(), request.body)
+        wanted = json.loads(reply)["Entries"][0]["EventId"]
+        while not bench.has_call(wanted):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        found.append(time.perf_counter() - began)
+        await asyncio.sleep(0.2)
+    connection.close()
+    return Latencies(found)
+
+
 async def bench_catch_up(bench: Bench, _seconds: float) -> dict[str, Any]:
-    """Live traffic of another endpoint while the secondary Region catches up with a backlog."""
+    """Live traffic of another endpoint, and of the same, while the secondary Region catches up.
+
+    `newest_event_crosses` is what single events of the endpoint with the backlog take to be in the
+    secondary's store, looked for every 10 ms.
+    """
     live = bench.requests("live", 1)
 
     async def live_for(seconds: float) -> tuple[Latencies, Latencies]:
@@ -185,7 +217,7 @@ async def bench_catch_up(bench: Bench, _seconds: float) -> dict[str, Any]:
         stop.set()
         return latencies, await gathering
 
-    alone = await live_for(4)
+    alone, newest_alone = await live_for(4), await crossings(bench, "async", 4)
     before = bench.confirmed("async")
     os.kill(bench.pid(1), signal.SIGSTOP)
     requests, put = bench.requests("async"), 0
@@ -197,12 +229,15 @@ async def bench_catch_up(bench: Bench, _seconds: float) -> dict[str, Any]:
     os.kill(bench.pid(1), signal.SIGCONT)
     began = time.perf_counter()
     loading = asyncio.create_task(live_for(4))
+    crossing = asyncio.create_task(crossings(bench, "async", 4))
     await bench.caught_up("async", before + put)
     took = time.perf_counter() - began
-    during = await loading
+    during, newest = await loading, await crossing
     return {
         "backlog": put,
         "caught_up_per_second": round(put / took),
+        "caught_up_seconds": round(took, 2),
+        "newest_event_crosses": {"alone": newest_alone.summary(), "meanwhile": newest.summary()},
         "live_put_latency": {"alone": alone[0].summary(), "meanwhile": during[0].summary()},
         "live_replica_age": {"alone": alone[1].summary(), "meanwhile": during[1].summary()},
     }

@@ -12,8 +12,8 @@ from farspan.wire import spec
 
 PAGE = Path(__file__).parent / "compatibility.md"
 BEGIN, END = "<!-- operations -->", "<!-- end -->"
-SERVICES = ("events", "sqs", "logs", "route53", "sts", "iam")
-LARGE = {"iam", "logs", "route53"}
+SERVICES = ("events", "sqs", "logs", "cloudwatch", "route53", "sts", "iam")
+LARGE = {"cloudwatch", "iam", "logs", "route53"}
 """Services of which few operations are there."""
 
 DATA_PLANE = {("events", "PutEvents")}

@@ -11,6 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hypothesis import settings
+
+settings.register_profile("farspan", deadline=None)  # no test is about how fast a machine is
+settings.load_profile("farspan")
 
 
 @pytest.fixture(scope="session")

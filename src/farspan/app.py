@@ -7,17 +7,10 @@ function, so that no part knows its siblings.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import logging
-import signal
-import socket
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import uvicorn
 
 from farspan.announcements import Announcements
 from farspan.archives.service import ArchiveService
@@ -26,6 +19,7 @@ from farspan.catalog.resources import FEDERATED, Resource, Resources
 from farspan.catalog.service import CatalogService
 from farspan.clock import Clock, IdSource, SystemClock, SystemIds
 from farspan.config import Config, NodeConfig
+from farspan.control.alarm_states import advance_alarms
 from farspan.control.connections import record_authorization, rewrap_secrets
 from farspan.control.endpoints import advance_endpoints, take_back
 from farspan.control.message_moves import advance_message_moves
@@ -39,15 +33,16 @@ from farspan.evidence import EvidenceOf
 from farspan.health.service import HealthService
 from farspan.ingest.service import IngestService
 from farspan.logs.service import LogService
+from farspan.metrics.meter import Meter
+from farspan.metrics.service import MetricsService
 from farspan.model.archive import Archive, archive_feed
 from farspan.model.connection import Connection
 from farspan.model.delivery import Outcome
 from farspan.model.endpoint import Endpoint
 from farspan.model.forwarding import ForwardReply, ForwardRequest
-from farspan.model.health_check import HealthCheck, Vote
-from farspan.model.role import Role
 from farspan.model.rule import Rule
 from farspan.queues.service import QueueService
+from farspan.replication.measures import ReplicationMeasures
 from farspan.replication.service import ReplicationService, settings_of
 from farspan.retention import Retention
 from farspan.schedules.service import ScheduleService
@@ -58,11 +53,11 @@ from farspan.store.base import STORE_FILE_NAME, Store, StoreError
 from farspan.store.sqlite import open_store
 from farspan.targets.oauth import TokenRefused
 from farspan.wire.access import Access
-from farspan.wire.asgi import Application
 from farspan.wire.forward import Forwarder
 from farspan.wire.peers import PeerClient
 from farspan.wire.server import Server
 from farspan.wire.services import NodeServices, RegionServices
+from farspan.world import World
 
 HOLD_SECONDS = 60.0
 HOLD_SECONDS_MAX = 900.0
@@ -71,50 +66,13 @@ HEAR_SECONDS_MAX = 5.0
 """How long a Region without a catalog waits for a peer that may remember a newer one."""
 
 STORE_PAUSE_SECONDS = 1.0
+ALARM_PASS_SECONDS = 0.5
 RETENTION_PASS_SECONDS = 60.0
 TRIM_PAUSE_SECONDS = 0.02
 ARCHIVE_PASS_SECONDS = 600.0
 """Archives are kept for days."""
 
-GRACE_SECONDS = 2
-
 log = logging.getLogger("farspan.app")
-
-
-class World:
-    """What the control plane sees of the other Regions. See `control.plane.World`."""
-
-    def __init__(self, catalog: CatalogService, health: HealthService) -> None:
-        self._catalog = catalog
-        self._health = health
-
-    def endpoints(self) -> list[Endpoint]:
-        """Return every endpoint that the node knows."""
-        return self._catalog.endpoints()
-
-    def health_checks(self) -> dict[str, HealthCheck]:
-        """Return every health check that the node knows."""
-        return self._catalog.health_checks()
-
-    def roles(self) -> dict[str, Role]:
-        """Return every role that the node knows."""
-        return self._catalog.roles()
-
-    def role(self, account: str, name: str) -> Role | None:
-        """Return a role of any Region, or None."""
-        return self._catalog.role(account, name)
-
-    def votes_on(self, health_check_id: str) -> list[Vote]:
-        """Return the fresh votes on a health check."""
-        return self._health.votes_on(health_check_id)
-
-    def reports(self) -> list[PeerReport]:
-        """Return the fresh reports of all peers."""
-        return self._catalog.reports()
-
-    def report_of(self, region: str) -> PeerReport | None:
-        """Return a Region's fresh report."""
-        return self._catalog.report_of(region)
 
 
 @dataclass(slots=True)
@@ -129,6 +87,7 @@ class Region:
     replication: ReplicationService
     schedules: ScheduleService
     archives: ArchiveService
+    metrics: MetricsService
     plane: ControlPlane
     senders: Senders
 
@@ -197,6 +156,7 @@ class Node:
         self.catalog.on_report(self.routing.hear)
         if store is not None and resources is not None:
             self.region = self._join_region(store, resources)
+            await self.region.metrics.load()
             await rewrap_secrets(self.region.plane)
         self.server = Server(self._services())
 
@@ -204,21 +164,20 @@ class Node:
         name = resources.region
         queues = QueueService(name, store, self._clock, self._ids, resources.queue)
         logs = LogService(resources, self._clock, self._ids)
+        metrics = self._metrics(name, store)
         sealer = self._sealer(resources)
-        table = resources.table(Archive)
-        archives = ArchiveService(store, self._clock, lambda a, name: table.get(f"{a}/{name}"))
+        archives = ArchiveService(store, self._clock, resources.archive)
         inside = Inside(queues, archives, logs, self._forward, self._role_denial)
         report = self._record_authorization
         senders = Senders(self.config, self._clock, resources, inside, sealer, report)
-        delivery = DeliveryService(
-            store, self._clock, self._ids, senders.sender_of, senders.dead_letters
-        )
+        delivery = self._delivery(store, senders, metrics.meter)
         schedules = ScheduleService(
             store, self._clock, delivery.planned, self.config.schedules.catch_up_seconds
         )
-        replication = self._join_replication(store, resources)
+        replication = self._join_replication(store, resources, metrics.meter)
         copies = replication.confirmations
-        ingest = IngestService(name, store, self._clock, self._ids, resources.event_bus, copies)
+        find, meter = resources.event_bus, metrics.meter
+        ingest = IngestService(name, store, self._clock, self._ids, find, copies, meter)
         plane = ControlPlane(
             region=name,
             regions=self.config.regions,
@@ -236,6 +195,7 @@ class Node:
             archives=archives,
             delivery=delivery,
             logs=logs,
+            metrics=metrics,
             quotas=self.config.quotas,
             targets=self.config.targets,
         )
@@ -248,6 +208,7 @@ class Node:
             replication=replication,
             schedules=schedules,
             archives=archives,
+            metrics=metrics,
             plane=plane,
             senders=senders,
         )
@@ -261,7 +222,10 @@ class Node:
         self.catalog.on_change(replication.refresh)
         return region
 
-    def _join_replication(self, store: Store, resources: Resources) -> ReplicationService:
+    def _join_replication(
+        self, store: Store, resources: Resources, meter: Meter
+    ) -> ReplicationService:
+        measures = ReplicationMeasures(meter, resources.region, self._clock.now)
         return ReplicationService(
             region=resources.region,
             log_id=resources.log_id,
@@ -271,8 +235,16 @@ class Node:
             endpoints=self.catalog.endpoints,
             fetch=lambda region, asked: self._peers.stream(self._node_of(region), asked),
             fetch_digests=lambda region, asked: self._peers.digests(self._node_of(region), asked),
-            settings=settings_of(self.config.replication),
+            settings=settings_of(self.config.replication, measures),
         )
+
+    def _delivery(self, store: Store, senders: Senders, meter: Meter) -> DeliveryService:
+        sender_of, dead_letters = senders.sender_of, senders.dead_letters
+        return DeliveryService(store, self._clock, self._ids, sender_of, dead_letters, meter)
+
+    def _metrics(self, region: str, store: Store) -> MetricsService:
+        time_scale = self.config.health.time_scale
+        return MetricsService(region, store, self._clock, self._ids, time_scale)
 
     async def _record_authorization(
         self, connection: Connection, refusal: TokenRefused | None
@@ -417,6 +389,7 @@ class Node:
             kinds: tuple[type[Resource], ...] = (Archive, Rule, Connection)
             for resource in [r for kind in kinds for r in region.resources.table(kind).values()]:
                 region.tell(resource, exists=True)
+            region.metrics.start()
             region.delivery.start()
             region.schedules.start()
             region.replication.refresh()
@@ -438,6 +411,7 @@ class Node:
             )
             self._tasks = [
                 asyncio.create_task(self._advance(region.plane)),
+                asyncio.create_task(self._evaluate_alarms(region.plane)),
                 asyncio.create_task(self._retain(retention, region)),
                 asyncio.create_task(self._retain_archived(region)),
                 asyncio.create_task(announcements.run()),
@@ -464,6 +438,16 @@ class Node:
         """Return whether every peer was heard, or was waited for long enough."""
         waited = self._clock.monotonic() - self._started_at > HEAR_SECONDS_MAX
         return waited or all(self.catalog.peers_heard().values())
+
+    async def _evaluate_alarms(self, plane: ControlPlane) -> None:
+        looked_at = self._clock.now()
+        while True:
+            await self._clock.sleep(ALARM_PASS_SECONDS)
+            before, looked_at = looked_at, self._clock.now()
+            try:
+                await advance_alarms(plane, before, looked_at, self.config.health.time_scale)
+            except Exception:
+                log.exception("alarms could not be evaluated")
 
     async def _retain(self, retention: Retention, region: Region) -> None:
         while True:
@@ -494,6 +478,7 @@ class Node:
             await self.region.schedules.close()
             await self.region.delivery.close()
             await self.region.senders.close()
+            await self.region.metrics.close()
             await self.region.store.close()
         await self.forwarder.close()
 
@@ -530,65 +515,3 @@ async def open_node(
             await store.close()
         raise
     return opened
-
-
-class _HttpServer(uvicorn.Server):
-    """Uvicorn without its own signal handlers: `serve_node` has them."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield
-
-
-def http_server(node: Node) -> uvicorn.Server:
-    """Return the HTTP server of a node, to be served on sockets that the caller bound."""
-    return _HttpServer(
-        uvicorn.Config(
-            Application(node.server.answer),
-            http="httptools",
-            loop="uvloop",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # who calls is known by the signature alone
-            # Longer than any client keeps an idle connection, so that none is cut in a request.
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            backlog=1_024,
-        )
-    )
-
-
-async def serve_node(
-    config: Config,
-    node_config: NodeConfig,
-    data: Path | None,
-    sockets: Sequence[socket.socket],
-    stop: asyncio.Event | None = None,
-) -> None:
-    """Run a node until SIGINT, SIGTERM or `stop`, then stop it in order."""
-    node = await open_node(config, node_config, data)
-    node.start()
-    gc.freeze()  # what is there now stays: the collector need not look at it again
-    server = http_server(node)
-    loop = asyncio.get_running_loop()
-
-    def exit_soon() -> None:
-        server.should_exit = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, exit_soon)
-    stopper = asyncio.create_task(_wait_then(stop, exit_soon)) if stop else None
-    try:
-        await server.serve(sockets=list(sockets))
-    finally:
-        if stopper is not None:
-            stopper.cancel()
-        await node.close()
-
-
-async def _wait_then(stop: asyncio.Event, act: Callable[[], None]) -> None:
-    await stop.wait()
-    act()

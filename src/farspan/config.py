@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from farspan.dns_config import DnsConfig, TlsConfig, fault_in, is_address, rendered
+
 CONFIG_FILE_NAME = "farspan.toml"
 DEFAULT_PORT = 4566
 DEFAULT_ACCOUNT = "000000000000"
@@ -93,11 +95,22 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A node of the deployment: a Region's, or an edge where `region` is absent."""
+    """A node of the deployment: a Region's, or an edge where `region` is absent.
+
+    `url` is where the other nodes reach it. `addresses` are where clients do in DNS mode, and where
+    it serves HTTPS; without them it is the address in the URL.
+    """
 
     name: str
     url: str
     region: str | None = None
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def reached_at(self) -> tuple[str, ...]:
+        """The addresses that DNS mode answers with: none where the URL has a name instead."""
+        host = urlsplit(self.url).hostname or ""
+        return self.addresses or ((host,) if is_address(host) else ())
 
 
 class HealthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -230,6 +243,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     quotas: QuotaConfig = QuotaConfig()
     iam: IamConfig = IamConfig()
     targets: TargetsConfig = TargetsConfig()
+    dns: DnsConfig | None = None
+    tls: TlsConfig | None = None
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -351,6 +366,9 @@ def _check(config: Config, path: Path) -> None:
         _check_node(node, config, path)
     _check_credentials(config, path)
     _check_targets(config.targets, path)
+    fault = fault_in(config.dns, config.tls, {n.name: n.reached_at for n in config.nodes})
+    if fault is not None:
+        raise ConfigError(f"{path}: {fault}")
     if not 0 < config.health.time_scale < math.inf:
         raise ConfigError(f"{path}: health.time_scale must be a number above 0.")
     if not 0 <= config.store.retention_hours < math.inf:
@@ -445,6 +463,9 @@ def _check_node(node: NodeConfig, config: Config, path: Path) -> None:
         raise ConfigError(f"{path}: url `{node.url}` of node {node.name} is no http URL.")
     if node.region is not None and not REGION_NAME.fullmatch(node.region):
         raise ConfigError(f"{path}: `{node.region}` is no Region name such as us-east-1.")
+    for address in node.addresses:
+        if not is_address(address):
+            raise ConfigError(f"{path}: `{address}` of node {node.name} is no IP address.")
 
 
 def _is_http_url(text: str) -> bool:
@@ -532,11 +553,14 @@ def render_config(config: Config) -> str:
         *_rendered_numbers("quotas", config.quotas),
         *_rendered_replication(config.replication),
         *_rendered_targets(config.targets),
+        *rendered(config.dns, config.tls),
     ]
     for node in config.nodes:
         lines += ["", "[[nodes]]", f"name = {_quote(node.name)}", f"url = {_quote(node.url)}"]
         if node.region:
             lines.append(f"region = {_quote(node.region)}")
+        if node.addresses:
+            lines.append(f"addresses = {_list(node.addresses)}")
     for credential in config.credentials:
         lines += [
             "",

@@ -229,6 +229,44 @@ class TooManyTagsException(AwsError):
     """The log group would have more than 50 tags."""
 
 
+# --- cloudwatch --------------------------------------------------------------------------------
+
+
+class InvalidParameterCombinationException(AwsError):
+    """Parameters that must not be used together."""
+
+    code_on_wire = "InvalidParameterCombination"
+
+
+class InvalidNextToken(AwsError):
+    """The token is none that was given out for this request."""
+
+
+class InvalidFormatFault(AwsError):
+    """A text is not valid JSON."""
+
+    code_on_wire = "InvalidFormat"
+
+
+class ResourceNotFound(AwsError):
+    """The named alarm does not exist."""
+
+    status = 404
+
+
+class NoSuchAlarm(AwsError):
+    """The alarm that is to be tagged does not exist."""
+
+    status = 404
+    code_on_wire = "ResourceNotFoundException"
+
+
+class LimitExceededFault(AwsError):
+    """There are as many as there may be."""
+
+    code_on_wire = "LimitExceeded"
+
+
 # --- iam, and roles in sts -------------------------------------------------------------------
 
 

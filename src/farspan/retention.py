@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from farspan.catalog.resources import Resources
 from farspan.delivery.service import delivery_cursor
+from farspan.metrics.service import METRICS_PREFIX, STORED_SECONDS
 from farspan.model.archive import Archive
 from farspan.model.endpoint import Endpoint
 from farspan.model.log_group import LOG_PREFIX, LogGroup
@@ -52,14 +53,21 @@ class Retention:
             if event_bus.startswith(LOG_PREFIX):
                 await self._trim_group(event_bus, kept.get(event_bus), now)
                 continue
+            if event_bus.startswith(METRICS_PREFIX):
+                last = await self._store.position_at(event_bus, now - STORED_SECONDS)
+                await self._trim(event_bus, last)
+                continue
             last = await self._store.position_at(event_bus, now - self._seconds)
             if event_bus in with_rules:
                 last = min(last, await self._store.cursor(delivery_cursor(event_bus)))
             last = min(last, await self._last_shipped(event_bus, last))
-            removed: Result = TRIM_BATCH_COUNT
-            while last > 0 and removed == TRIM_BATCH_COUNT:
-                (removed,) = await self._store.commit([Trim(event_bus, last + 1)])
-                await self._pause()
+            await self._trim(event_bus, last)
+
+    async def _trim(self, event_bus: str, last: int) -> None:
+        removed: Result = TRIM_BATCH_COUNT
+        while last > 0 and removed == TRIM_BATCH_COUNT:
+            (removed,) = await self._store.commit([Trim(event_bus, last + 1)])
+            await self._pause()
 
     async def _trim_group(self, log_key: str, group: LogGroup | None, now: float) -> None:
         """Trim what a log group keeps no longer, and all that a deleted one left."""
@@ -69,10 +77,7 @@ class Retention:
                 return
             seconds = group.retention_in_days * SECONDS_A_DAY
             last = await self._store.position_at(log_key, now - seconds)
-        removed: Result = TRIM_BATCH_COUNT
-        while last > 0 and removed == TRIM_BATCH_COUNT:
-            (removed,) = await self._store.commit([Trim(log_key, last + 1)])
-            await self._pause()
+        await self._trim(log_key, last)
 
     async def _last_shipped(self, event_bus: str, last: int) -> int:
         """Return the last position up to `last` before anything that has yet to be shipped."""

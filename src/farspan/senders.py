@@ -192,6 +192,7 @@ def outgoing_operations(service: str) -> list[AwsOperation]:
 def _outgoing(model: spec.Service, operation: spec.Operation) -> AwsOperation:
     assert operation.input_shape is not None, "what targets call has an input"
     assert model.protocol != "rest-xml", "no service that targets are of speaks REST-XML"
+    assert model.protocol != "smithy-rpc-v2-cbor", "all of them speak an older protocol as well"
     members = operation.input_shape.members.values()
     return AwsOperation(
         service=model.name,

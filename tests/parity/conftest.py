@@ -26,9 +26,10 @@ import uvloop
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import ClientError
 
-from farspan.app import Node, http_server, open_node
+from farspan.app import Node, open_node
 from farspan.clock import SystemClock
 from farspan.config import DEFAULT_ACCOUNT, Config, Credential, HealthConfig, NodeConfig
+from farspan.serving import http_server
 from farspan.store.memory import MemoryStore
 from farspan.wire.http import Request
 from farspan.wire.sigv4 import sign
@@ -143,19 +144,18 @@ class Deployment:
 
 
 def deploy(
-    regions: tuple[str, ...], *, edge: bool, auth: bool, data: Path | None, **more: Any
+    regions: tuple[str, ...], *, edge: bool | int, auth: bool, data: Path | None, **more: Any
 ) -> Deployment:
-    """Start a deployment on free loopback ports; `more` are settings of its configuration."""
-    names: list[str | None] = [None] if edge else []
-    names += regions
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in names]
+    """Start a deployment on free loopback ports; `more` are settings of its configuration.
+
+    `edge` says whether there is one, or how many there are: `edge`, `edge-2` and so on.
+    """
+    places = [(f"edge-{n}" if n > 1 else "edge", None) for n in range(1, int(edge) + 1)]
+    places += [(region, region) for region in regions]
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in places]
     nodes = tuple(
-        NodeConfig(
-            name=region or "edge",
-            url=f"http://127.0.0.1:{bound.getsockname()[1]}",
-            region=region,
-        )
-        for region, bound in zip(names, sockets, strict=True)
+        NodeConfig(name=name, url=f"http://127.0.0.1:{bound.getsockname()[1]}", region=region)
+        for (name, region), bound in zip(places, sockets, strict=True)
     )
     settings: dict[str, Any] = {
         "credentials": CREDENTIALS,

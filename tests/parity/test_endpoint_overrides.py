@@ -120,7 +120,7 @@ def test_the_list_says_who_ordered_what_and_why(
     }.items() <= shown["override"].items()
     assert "FORCED_SECONDARY" == shown["routing"]
     assert shown["reason"].startswith("forced to the secondary: drill")
-    assert {"edge", WEST} == set(shown["votes"])
+    assert ("HEALTHY", {"edge", WEST}) == (shown["evidence"], set(shown["votes"]))
 
 
 def test_an_order_falls_away_by_itself(

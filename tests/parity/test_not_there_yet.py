@@ -13,6 +13,7 @@ from farspan.wire import spec
 
 Refusal = Callable[..., tuple[str, str]]
 UNKNOWN = {
+    "cloudwatch": "UnknownOperationException",
     "events": "UnknownOperationException",
     "sqs": "UnknownOperationException",
     "route53": "InvalidAction",
@@ -34,7 +35,7 @@ UNSIGNED = {"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"}
     ("service", "operation"),
     [
         (service, operation)
-        for service in ("events", "sqs", "sts")
+        for service in ("cloudwatch", "events", "sqs", "sts")
         for operation in missing(service)
         if operation not in UNSIGNED
     ],
@@ -86,12 +87,6 @@ def test_an_operation_of_route53_that_is_not_there_yet(
 @pytest.mark.parametrize(
     ("service", "method", "code", "named"),
     [
-        (
-            "cloudwatch",
-            "list_metrics",
-            "UnknownOperationException",
-            " 'GraniteServiceVersion20100801.ListMetrics'",
-        ),
         ("dynamodb", "list_tables", "UnknownOperationException", " 'DynamoDB_20120810.ListTables'"),
         ("sns", "list_topics", "InvalidAction", " 'ListTopics'"),
         (
@@ -102,7 +97,7 @@ def test_an_operation_of_route53_that_is_not_there_yet(
         ),
         ("eventbridgev2", "list_event_buses", "UnknownOperationException", " 'ListEventBuses'"),
     ],
-    ids=["cloudwatch", "dynamodb", "sns", "autoscaling", "eventbridgev2"],
+    ids=["dynamodb", "sns", "autoscaling", "eventbridgev2"],
 )
 def test_a_service_that_is_not_there(
     client: Callable[..., BaseClient],

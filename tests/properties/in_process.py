@@ -32,6 +32,16 @@ ARCHIVE_ARN = f"arn:aws:events:{REGION}:{ACCOUNT}:archive/{NAME}"
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{NAME}"
 SOURCE = f"aws.partner/example.com/{NAME}"
 PATTERN = '{"source":[{"prefix":""}]}'
+ALARM = {
+    "AlarmName": NAME,
+    "Namespace": NAME,
+    "MetricName": NAME,
+    "Statistic": "Sum",
+    "Period": 60,
+    "EvaluationPeriods": 1,
+    "Threshold": 1.0,
+    "ComparisonOperator": "GreaterThanThreshold",
+}
 TRUST = json.dumps(
     {
         "Version": "2012-10-17",
@@ -113,6 +123,7 @@ class Api:
             ("sqs", "CreateQueue", {"QueueName": NAME}),
             ("logs", "CreateLogGroup", {"logGroupName": NAME}),
             ("logs", "CreateLogStream", {"logGroupName": NAME, "logStreamName": NAME}),
+            ("cloudwatch", "PutMetricAlarm", ALARM),
             ("iam", "CreateRole", {"RoleName": NAME, "AssumeRolePolicyDocument": TRUST}),
         ]
         for service, name, params in calls:
@@ -143,8 +154,9 @@ def operation(service: str, name: str) -> OperationModel:
 
 def request_of(model: OperationModel, params: Any) -> Request:
     """Return the request for an operation; JSON bodies are the parameters as they are."""
-    protocol = model.service_model.metadata["protocol"]
-    if protocol == "json":
+    metadata = model.service_model.metadata
+    protocol = metadata["protocol"]
+    if "json" in (protocol, *metadata.get("protocols", ())):
         return json_request(model, json.dumps(params).encode("utf-8", "surrogatepass"))
     serializer = create_serializer(protocol, include_validation=False)
     made = serializer.serialize_to_request(params, model)
@@ -181,9 +193,10 @@ def answer_of(response: Response) -> Answer:
         return Answer(response.status, "", "")
     if response.body.startswith(b"{"):
         error = json.loads(response.body)
-        return Answer(
-            response.status, error["__type"].partition("#")[2] or error["__type"], error["message"]
-        )
+        namespace, _, code = error["__type"].rpartition("#")
+        if namespace == "com.amazonaws.cloudwatch":  # models its errors by their query codes
+            code = dict(response.headers)["x-amzn-query-error"].partition(";")[0]
+        return Answer(response.status, code, error["message"])
     root = etree.fromstring(response.body)
     code, message = (root.findtext(f".//{{*}}{name}") for name in ("Code", "Message"))
     return Answer(response.status, code or "", message or "")

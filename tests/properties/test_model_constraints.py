@@ -27,6 +27,7 @@ EVERYWHERE = {"AccessDeniedException", "ThrottlingException", "ValidationExcepti
 """Errors that any operation may answer and the models do not name (AWS: common errors)."""
 
 INVALID = {
+    "cloudwatch": "ValidationError",
     "iam": "ValidationError",
     "logs": "InvalidParameterException",
     "route53": "InvalidInput",
@@ -35,6 +36,7 @@ INVALID = {
 """What other services than EventBridge and SQS call a broken constraint."""
 
 ALSO = {
+    "cloudwatch": {"InvalidParameterValue", "ResourceNotFoundException"},
     "iam": {"AccessDenied"},
     "sqs": {"InvalidParameterValue"},
     "sts": {"AccessDenied"},
@@ -50,7 +52,7 @@ UNMODELLED = {("logs", "PutRetentionPolicy")}
 OPEN_ENUMS = {"QueueAttributeName", "MessageSystemAttributeName"}
 """SQS has errors of its own for names that it does not know."""
 
-JSON = [key for key in SERVED if key[0] in {"events", "logs", "sqs"}]
+JSON = [key for key in SERVED if key[0] in {"cloudwatch", "events", "logs", "sqs"}]
 every_operation = pytest.mark.parametrize(("service", "name"), SERVED)
 every_json_operation = pytest.mark.parametrize(("service", "name"), JSON)
 several = settings(

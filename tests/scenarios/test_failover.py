@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from farspan.endpoints.failover import Hold, Routing, hold_seconds, weigh
+from farspan.endpoints.failover import NO_ORDER, Hold, Order, Routing, hold_seconds, weigh
 from farspan.endpoints.failover import step as fail_over
 from farspan.health.check import CheckState, ProbeResult
 from farspan.health.check import step as count
 from farspan.health.votes import tally
+from farspan.model.route import Route
 
 SCENARIO = Path(__file__).with_name("failover.txt")
 RULE = "\n----"
@@ -37,6 +38,8 @@ class World:
         self.checks = {name: CheckState() for name in names}
         self.routings = {name: Routing(since=START) for name in names}
         self.cut_off: set[str] = set()
+        self.order = NO_ORDER
+        self.orders = dict.fromkeys(names, NO_ORDER)
 
     def run(self, command: str) -> None:
         """Do what one line says."""
@@ -56,6 +59,8 @@ class World:
                     self.look()
             case "backlog":
                 self.backlog = words == ["waiting"]
+            case "order":
+                self.order = order_of(words[0])
             case _:
                 raise ValueError(command)
         self.look()
@@ -67,14 +72,23 @@ class World:
         self.look()
 
     def look(self) -> None:
-        """Let every observer weigh the votes that reach it."""
+        """Let every observer weigh the votes that reach it, and follow the order that does."""
         for name, routing in self.routings.items():
             heard = {name} if name in self.cut_off else self.checks.keys() - self.cut_off
             votes = [self.checks[n].status for n in heard if self.checks[n].settled]
             own = self.checks[name].status if self.checks[name].settled else None
             evidence = weigh(tally(votes, len(self.checks)), own)
+            told = [self.routings[n].generation for n in heard]
+            if name not in self.cut_off:
+                self.orders[name] = self.order
             self.routings[name] = fail_over(
-                routing, evidence, caught_up=not self.backlog, now=self.now, hold=self.hold
+                routing,
+                evidence,
+                caught_up=not self.backlog,
+                now=self.now,
+                hold=self.hold,
+                order=self.orders[name],
+                generation_heard=max(told),
             )
 
     def tell(self) -> str:
@@ -86,6 +100,13 @@ class World:
             for name, routing in self.routings.items()
         ]
         return "".join(lines)
+
+
+def order_of(word: str) -> Order:
+    """Return what people order."""
+    if word in tuple(Route):
+        return Order(route=Route(word), reason="drill (by root)")
+    return {"pause": Order(paused=True), "nothing": NO_ORDER}[word]
 
 
 def begin(command: str) -> World:

@@ -48,7 +48,15 @@ def test_histories_are_worth_checking() -> None:
         world.run()
         told += "\n".join(world.history)
 
-    for words in ("-> SECONDARY", "-> PRIMARY generation=3", "attempt 3", "again", "copies west"):
+    for words in (
+        "-> SECONDARY",
+        "-> PRIMARY generation=3",
+        "-> FORCED_SECONDARY",
+        "paused=True",
+        "attempt 3",
+        "again",
+        "copies west",
+    ):
         assert words in told
     for mode in ("sync", "sync_or_async"):
         assert f"{mode}: AWAY" in told
@@ -143,6 +151,11 @@ def forget_the_generation(routing: Routing, evidence: Evidence, **rest: Any) -> 
     return replace(fail_over(routing, evidence, **rest), generation=1)
 
 
+def number_by_oneself(routing: Routing, evidence: Evidence, **rest: Any) -> Routing:
+    """Count only the changes that this node made."""
+    return fail_over(routing, evidence, **{**rest, "generation_heard": 0})
+
+
 def never_go_back(routing: Routing, evidence: Evidence, **rest: Any) -> Routing:
     """Wait for a backlog that is never said to be drained."""
     return fail_over(routing, evidence, **{**rest, "caught_up": False})
@@ -179,6 +192,7 @@ def first_violation(bug: Callable[[], Machines]) -> str:
         (lambda: Machines(merge=take_any_catalog), "G7"),
         (lambda: Machines(judge=majority_of_one), "G8"),
         (lambda: Machines(fail_over=forget_the_generation), "one route per generation"),
+        (lambda: Machines(fail_over=number_by_oneself), "one number per change"),
         (lambda: Machines(fail_over=never_go_back), "the way back"),
     ],
     ids=[
@@ -190,6 +204,7 @@ def first_violation(bug: Callable[[], Machines]) -> str:
         "older-catalog",
         "majority-of-one",
         "same-generation",
+        "numbers-of-ones-own",
         "no-way-back",
     ],
 )

@@ -16,7 +16,7 @@ from deployments import FARSPAN, StartUp, Up, eventually, processes_naming
 QUICK = {"FARSPAN_TIME_SCALE": "100"}
 """Health checks every tenth of a second, and a hold of 0.6 seconds."""
 
-SHORT = ("--for", "2s", "--before", "1s")
+SHORT = ("--for", "2s", "--before", "1s", "--rate", "20")
 
 
 def drill(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -111,6 +111,7 @@ def ended(popen: subprocess.Popen[str]) -> int:
     return popen.wait(30)
 
 
+@pytest.mark.timeout(120)  # on a machine that is busy
 def test_a_drill_that_is_interrupted_leaves_nothing_behind(
     start_up: StartUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_drill_that_is_interrupted_leaves_nothing_behind(
     eventually(lambda: resources(up) == before)
 
 
+@pytest.mark.timeout(120)
 def test_a_drill_of_a_running_deployment_starts_its_region_again(
     start_up: StartUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,7 +157,7 @@ def test_a_drill_of_a_running_deployment_starts_its_region_again(
         (["region-down"], "Or add --up"),
         (["region-down", "mars", "--up"], "There is no Region mars here"),
         (["region-down", "--up", "--json", "/nowhere/report.json"], "cannot be written"),
-        (["region-down", "--for", "soon"], "no time such as 30s"),
+        (["region-down", "--for", "soon"], "no duration such as 90s"),
         (["region-gone"], "region-down"),
     ],
     ids=["metric", "no-deployment", "region", "file", "time", "scenario"],

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import msgspec
 
 from farspan.catalog.federation import OwnedCatalog
+from farspan.model.alarm import MetricAlarm
 from farspan.model.api_destination import ApiDestination
 from farspan.model.archive import Archive, Replay
 from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
@@ -70,6 +71,7 @@ KINDS: tuple[type[Resource], ...] = (
     MessageMove,
     LogGroup,
     LogStream,
+    MetricAlarm,
 )
 """Every kind of resource. A new one is a Struct in `model` and an entry here."""
 
@@ -341,6 +343,10 @@ class Resources:
     async def read_log(self, event_bus: str, after: int, limit: int) -> list[EventBatch]:
         """Return the batches of a bus's log that the store returns for its `read_log`."""
         return await self._store.read_log(event_bus, after, limit)
+
+    def archive(self, account: str, name: str) -> Archive | None:
+        """Return an archive, or None."""
+        return self.table(Archive).get(f"{account}/{name}")
 
     def queue(self, account: str, name: str) -> Queue | None:
         """Return a queue, or None."""

@@ -7,14 +7,14 @@ Each command imports what it needs when it runs, so that `farspan --help` is qui
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, ParamSpec
+from typing import Any, ParamSpec
 
 import click
 
 from farspan import __version__
+from farspan.cli.durations import Duration
 
 DEFAULT_DATA = Path(".farspan")
 DEFAULT_REGIONS = "us-east-1,us-west-2"
@@ -22,25 +22,7 @@ DEFAULT_REGIONS = "us-east-1,us-west-2"
 SCENARIOS = ("region-down", "region-hang", "region-cut", "health-invert")
 
 
-class _Duration(click.ParamType[float]):
-    """A time such as 30s, 500ms or 2m; a bare number is seconds."""
-
-    name = "time"
-    units: ClassVar = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0}
-
-    def convert(self, value: Any, _param: object, _context: object) -> float:  # noqa: ANN401
-        """Return it in seconds."""
-        form = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|m|)", str(value), re.ASCII)
-        if form is None:
-            self.fail(f"`{value}` is no time such as 30s, 500ms or 2m.")
-        seconds = float(form[1]) * self.units[form[2]]
-        if not SECONDS_MIN <= seconds <= SECONDS_MAX:
-            self.fail(f"`{value}`: it takes {SECONDS_MIN:g} seconds to an hour.")
-        return seconds
-
-
-SECONDS_MIN, SECONDS_MAX = 0.5, 3_600.0
-DURATION = _Duration()
+DURATION = Duration(0.5, 3_600.0)
 RATE = click.FloatRange(1.0, 5_000.0)
 NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -72,7 +54,24 @@ def main() -> None:
     show_default=True,
     help="Verify signatures, or take any key.",
 )
-def up(regions: str, port: int, data: Path, *, empty: bool, restart: bool, auth: str) -> None:
+@click.option(
+    "--dns",
+    "zone",
+    is_flag=False,
+    flag_value="amazonaws.com",
+    metavar="[DOMAIN]",
+    help="Serve the SDKs' own host names too: DNS at port 53, HTTPS at 443.",
+)
+def up(
+    regions: str,
+    port: int,
+    data: Path,
+    *,
+    empty: bool,
+    restart: bool,
+    auth: str,
+    zone: str | None,
+) -> None:
     """Start two Regions and an edge on this machine, and keep them until Ctrl-C."""
     from farspan.cli.up import run_up
 
@@ -84,6 +83,7 @@ def up(regions: str, port: int, data: Path, *, empty: bool, restart: bool, auth:
             empty=empty,
             restart=restart,
             auth=auth == "on",
+            zone=zone,
         )
     )
 
@@ -108,12 +108,68 @@ def edge(data: Path) -> None:
 
 
 @main.command()
+@click.option("--listen", metavar="ADDRESS:PORT", help="Where to answer.  [default: as in [dns]]")
+@click.option("--zone", metavar="DOMAIN", help="The domain to answer for.  [default: as in [dns]]")
 @data_option
-def env(data: Path) -> None:
+def dns(listen: str | None, zone: str | None, data: Path) -> None:
+    """Answer DNS for the names that AWS's SDKs make up, with the nodes that are reachable."""
+    from farspan.cli.run import run_dns
+
+    raise SystemExit(run_dns(data, listen=listen, zone=zone))
+
+
+@main.group()
+def ca() -> None:
+    """Make the certificates with which nodes serve HTTPS under the SDKs' own host names."""
+
+
+directory_option = click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory of the certificates.  [default: the configuration's, DATA/tls]",
+)
+
+
+@ca.command("init")
+@directory_option
+@click.option("--zone", metavar="DOMAIN", help="What the CA is for.  [default: as in [dns]]")
+@data_option
+def ca_init(directory: Path | None, zone: str | None, data: Path) -> None:
+    """Make a CA for one zone, and a certificate for each node."""
+    from farspan.cli.ca import run_ca_init
+
+    raise SystemExit(run_ca_init(data, directory, zone))
+
+
+@ca.command("renew")
+@directory_option
+@data_option
+def ca_renew(directory: Path | None, data: Path) -> None:
+    """Make the nodes' certificates anew; running nodes take them up."""
+    from farspan.cli.ca import run_ca_renew
+
+    raise SystemExit(run_ca_renew(data, directory))
+
+
+@ca.command("export")
+@directory_option
+@data_option
+def ca_export(directory: Path | None, data: Path) -> None:
+    """Print the CA's certificate: what clients trust, as AWS_CA_BUNDLE names it."""
+    from farspan.cli.ca import run_ca_export
+
+    raise SystemExit(run_ca_export(data, directory))
+
+
+@main.command()
+@click.option("--dns", is_flag=True, help="For programs whose resolver is the name server.")
+@data_option
+def env(data: Path, *, dns: bool) -> None:
     """Print the exports with which SDKs and the AWS CLI find what `farspan up` started."""
     from farspan.cli.up import print_environment
 
-    raise SystemExit(print_environment(data))
+    raise SystemExit(print_environment(data, dns=dns))
 
 
 @main.command()
@@ -138,8 +194,23 @@ def demo(regions: str, rate: float, seconds: float, json_file: Path | None) -> N
 @main.command()
 @click.argument("scenario", type=click.Choice(SCENARIOS))
 @click.argument("region", required=False)
-@click.option("--for", "for_", type=DURATION, default="30s", show_default=True, metavar="TIME")
-@click.option("--before", type=DURATION, default="5s", show_default=True, metavar="TIME")
+@click.option(
+    "--for",
+    "for_",
+    type=DURATION,
+    default="30s",
+    show_default=True,
+    metavar="TIME",
+    help="How long the fault lasts.",
+)
+@click.option(
+    "--before",
+    type=DURATION,
+    default="5s",
+    show_default=True,
+    metavar="TIME",
+    help="How long all is well before it.",
+)
 @click.option(
     "--wait",
     type=DURATION,
@@ -302,6 +373,11 @@ def endpoint_history(
     raise SystemExit(run_history(remote, name, as_json=as_json))
 
 
+def _for_option(until: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    text = f"For how long; without it until {until}."
+    return click.option("--for", "seconds", type=Duration(), metavar="10m", help=text)
+
+
 @endpoint.command("route")
 @click.argument("name")
 @click.option(
@@ -310,14 +386,16 @@ def endpoint_history(
     type=click.Choice(["PRIMARY", "SECONDARY", "auto"], case_sensitive=False),
     help="The route, or auto: by health again.",
 )
-@click.option("--for", "duration", metavar="10m", help="For how long; without it until auto.")
+@click.option(
+    "--for", "seconds", type=Duration(), metavar="10m", help="For how long; without it until auto."
+)
 @click.option("--reason", default="", help="For the history.")
 @_remote_options
 def endpoint_route(
     name: str,
     *,
     to: str,
-    duration: str | None,
+    seconds: float | None,
     reason: str,
     as_json: bool,
     endpoint_url: str | None,
@@ -325,26 +403,32 @@ def endpoint_route(
     data: Path,
 ) -> None:
     """Force the route of endpoint NAME, or leave it to the votes again."""
-    from farspan.cli.endpoint import run_override, seconds_of
+    from farspan.cli.endpoint import run_override
     from farspan.cli.remote import open_remote
 
     route = None if to.lower() == "auto" else to.upper()
-    if route is None and duration is not None:
+    if route is None and seconds is not None:
         raise click.UsageError("--for goes with PRIMARY and SECONDARY.")
-    order = {"route": route, "seconds": seconds_of(duration), "reason": reason}
+    order = {"route": route, "seconds": seconds, "reason": reason}
     remote = open_remote(data, url=endpoint_url, region=region)
     raise SystemExit(run_override(remote, name, order, as_json=as_json))
 
 
 @endpoint.command("pause")
 @click.argument("name")
-@click.option("--for", "duration", metavar="10m", help="For how long; without it until resume.")
+@click.option(
+    "--for",
+    "seconds",
+    type=Duration(),
+    metavar="10m",
+    help="For how long; without it until resume.",
+)
 @click.option("--reason", default="", help="For the history.")
 @_remote_options
 def endpoint_pause(
     name: str,
     *,
-    duration: str | None,
+    seconds: float | None,
     reason: str,
     as_json: bool,
     endpoint_url: str | None,
@@ -352,10 +436,10 @@ def endpoint_pause(
     data: Path,
 ) -> None:
     """Keep the route of endpoint NAME where it is, whatever the votes say."""
-    from farspan.cli.endpoint import run_override, seconds_of
+    from farspan.cli.endpoint import run_override
     from farspan.cli.remote import open_remote
 
-    order = {"paused": True, "seconds": seconds_of(duration), "reason": reason}
+    order = {"paused": True, "seconds": seconds, "reason": reason}
     remote = open_remote(data, url=endpoint_url, region=region)
     raise SystemExit(run_override(remote, name, order, as_json=as_json))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from farspan.cli.remote import Remote
@@ -18,16 +19,23 @@ def client(service: str, region: str, config: Config, **settings: Any) -> Any:  
 
 def client_of(remote: Remote, service: str, region: str, **settings: Any) -> Any:  # noqa: ANN401
     """Return the same for a deployment that runs elsewhere."""
-    import botocore.session
     from botocore.config import Config as BotoConfig
 
     options = {"connect_timeout": API_SECONDS_MAX, "read_timeout": API_SECONDS_MAX, **settings}
-    return botocore.session.get_session().create_client(
+    return _session().create_client(
         service,
         region_name=region,
         config=BotoConfig(**options),
         **arguments_of(remote),
     )
+
+
+@functools.cache
+def _session() -> Any:  # noqa: ANN401 - botocore has no types
+    """Return the one session, which keeps the services' models that it has read."""
+    import botocore.session
+
+    return botocore.session.get_session()
 
 
 def arguments_of(remote: Remote) -> dict[str, Any]:

@@ -10,13 +10,14 @@ import contextlib
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -34,8 +35,12 @@ from farspan.config import (
     load_config,
     render_config,
 )
+from farspan.dns_config import DnsConfig, TlsConfig
 
 EDGE = "edge"
+DNS = "_dns"
+"""The name server among the processes: no node's name begins so."""
+
 READY_SECONDS_MAX = 20.0
 STOP_SECONDS_MAX = 6.0
 POLL_SECONDS = 0.02
@@ -47,8 +52,12 @@ class DeploymentError(Exception):
     """The deployment cannot be started. The message says why and what to do."""
 
 
-def prepare(data: Path, regions: Sequence[str], port: int, *, auth: bool) -> Config:
+def prepare(
+    data: Path, regions: Sequence[str], port: int, *, auth: bool, zone: str | None = None
+) -> Config:
     """Write the directory's configuration and return it; a known secret and known keys stay.
+
+    With a `zone`, or where the file has `[dns]`, every node gets a loopback address of its own.
 
     The environment's word goes for the run, and is not written into the file.
     Raises DeploymentError where the directory cannot be written, ConfigError where a configuration
@@ -64,12 +73,22 @@ def prepare(data: Path, regions: Sequence[str], port: int, *, auth: bool) -> Con
             region_port = free_port()
         taken.add(region_port)
         nodes.append(NodeConfig(name=region, url=f"http://{HOST}:{region_port}", region=region))
+    if zone is not None or former.dns is not None:
+        # The edge last, and nobody at 127.0.0.1: system resolvers put what is nearest to the
+        # client's own address first (RFC 6724, rule 9), whatever the name server's order.
+        numbers = {node.name: number for number, node in enumerate([*nodes[1:], nodes[0]], start=2)}
+        nodes = [
+            msgspec.structs.replace(node, addresses=_addresses(former, node.name, numbers))
+            for node in nodes
+        ]
     config = msgspec.structs.replace(
         former,
         nodes=tuple(nodes),
         auth=auth,
         cluster_secret=former.cluster_secret or secrets.token_urlsafe(32),
         health=former.health if path.exists() else HealthConfig(time_scale=LOCAL_TIME_SCALE),
+        dns=former.dns if zone is None else _dns(former, zone),
+        tls=former.tls if zone is None else former.tls or TlsConfig(),
     )
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -86,12 +105,29 @@ def prepare(data: Path, regions: Sequence[str], port: int, *, auth: bool) -> Con
     return msgspec.structs.replace(load_config(path), auth=auth)
 
 
+def _addresses(former: Config, name: str, numbers: Mapping[str, int]) -> tuple[str, ...]:
+    known = former.node_named(name)
+    return (known and known.addresses) or (f"127.0.0.{numbers[name]}",)
+
+
+def _dns(former: Config, zone: str) -> DnsConfig:
+    """Return the section for a zone. SDKs and system resolvers ask at port 53 alone."""
+    if former.dns is None:
+        return DnsConfig(zone=zone, listen=f"{HOST}:53")
+    return msgspec.structs.replace(former.dns, zone=zone)
+
+
 @dataclass(slots=True)
 class Process:
-    """A node's process and where its log goes."""
+    """A process of the deployment: its command of farspan, where its log goes, whether it serves.
 
-    node: NodeConfig
+    `answers` may take a second where it does not.
+    """
+
+    name: str
+    command: tuple[str, ...]
     log: Path
+    answers: Callable[[], bool]
     popen: subprocess.Popen[bytes]
 
     @property
@@ -133,11 +169,14 @@ class Deployment:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def names(self) -> list[str]:
+        """What is to run: every node, and the name server where there is one."""
+        return [*(node.name for node in self.config.nodes), *([DNS] if self.config.dns else [])]
+
     def start(self, name: str) -> Process:
-        """Start a node's process; it may take a moment until it answers (see `wait_ready`)."""
-        node = self.config.node_named(name)
-        assert node is not None, "only nodes of the configuration are started"
-        command = ["serve", "--region", node.region] if node.region else ["edge"]
+        """Start a process; it may take a moment until it answers (see `wait_ready`)."""
+        command, answers_now = self._part(name)
         log = self.data / f"{name}.log"
         data = self.views.get(name, self.data)
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -151,22 +190,32 @@ class Deployment:
                 env=_child_environment(self._pipe[0]),
                 start_new_session=True,  # Ctrl-C is for this process, it stops us
             )
-            process = self.processes[name] = Process(node, log, popen)
+            process = self.processes[name] = Process(name, command, log, answers_now, popen)
             self.held.discard(name)
         return process
 
+    def _part(self, name: str) -> tuple[tuple[str, ...], Callable[[], bool]]:
+        """Return the command that is a part of the deployment, and what tells that it answers."""
+        node = self.config.node_named(name)
+        if node is None:
+            assert self.config.dns is not None, "only what the configuration has is started"
+            address = self.config.dns.socket_address
+            return ("dns",), lambda: _is_open(address)
+        command = ("serve", "--region", node.region) if node.region else ("edge",)
+        return command, lambda: answers(node.url)
+
     def start_all(self) -> None:
-        """Start every node and wait until each answers. Raises DeploymentError."""
-        for node in self.config.nodes:
-            self.start(node.name)
-        for node in self.config.nodes:
-            self.wait_ready(node.name)
+        """Start every process and wait until each answers. Raises DeploymentError."""
+        for name in self.names:
+            self.start(name)
+        for name in self.names:
+            self.wait_ready(name)
 
     def wait_ready(self, name: str) -> None:
         """Wait until a node answers. Raises DeploymentError with the end of its log otherwise."""
         process = self.processes[name]
         deadline = time.monotonic() + READY_SECONDS_MAX
-        while not answers(process.node.url):
+        while not process.answers():
             ended = process.exit_text
             if ended or time.monotonic() > deadline:
                 reason = ended or f"no answer within {READY_SECONDS_MAX:.0f} s"
@@ -239,6 +288,15 @@ def answers(url: str) -> bool:
             return bool(reply.status == 200)  # noqa: PLR2004 - HTTP's OK
     except (urllib.error.URLError, OSError):
         return False
+
+
+def _is_open(address: tuple[str, int]) -> bool:
+    """Return whether something listens at an address."""
+    try:
+        socket.create_connection(address, timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _last_words(log: Path) -> str:

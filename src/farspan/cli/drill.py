@@ -95,10 +95,14 @@ class Place:
     processes: Processes | None = None
     wire: Wire | None = None
     facts: dict[str, str] = field(default_factory=dict)
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def client(self, service: str, region: str) -> Any:  # noqa: ANN401 - botocore has no types
         """Return a client that asks the deployment."""
-        return client_of(self.remote, service, region)
+        key = (service, region)
+        if key not in self._clients:
+            self._clients[key] = client_of(self.remote, service, region)
+        return self._clients[key]
 
 
 def run_drill(options: Options) -> int:
@@ -118,8 +122,9 @@ def run_guarded(drill: Callable[[Console], int]) -> int:
         return COULD_NOT_RUN
     from botocore.exceptions import BotoCoreError, ClientError
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    former = {
+        number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         return drill(Console())
     except Interrupted:
@@ -142,6 +147,9 @@ def run_guarded(drill: Callable[[Console], int]) -> int:
     ) as error:
         click.echo(f"farspan: {error}", err=True)
         return COULD_NOT_RUN
+    finally:
+        for number, action in former.items():
+            signal.signal(number, action)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -311,10 +319,7 @@ def _own_endpoint(place: Place, options: Options, maker: CanaryMaker) -> tuple[E
         check = health_check_of(place.urls[region])
         other = next(name for name in known if name != region)
     else:
-        model = _model_for(place, options.region)
-        region, other = model.regions
-        got = place.client("route53", region).get_health_check(HealthCheckId=model.health_check_id)
-        check = got["HealthCheck"]["HealthCheckConfig"]
+        (region, other), check = _model_for(place, options.region)
     return maker.make_endpoint((region, other), check), region
 
 
@@ -327,16 +332,26 @@ def _endpoints(place: Place) -> list[EndpointFacts]:
     return found
 
 
-def _model_for(place: Place, region: str | None) -> EndpointFacts:
-    """Return an endpoint that has the Region as its primary, to take its health check from."""
-    endpoints = _endpoints(place)
-    model = next((e for e in endpoints if region in (None, e.primary)), None)
-    if model is None:
-        raise DrillFailed(
-            f"No endpoint at {place.remote.url} has {region or 'a Region'} as its primary, so "
-            "there is no health check to go by. Make one, or drill an endpoint: --endpoint NAME."
-        )
-    return model
+def _model_for(place: Place, region: str | None) -> tuple[tuple[str, str], dict[str, Any]]:
+    """Return the Regions of an endpoint whose primary it is, and its health check's settings."""
+    from botocore.exceptions import ClientError
+
+    for endpoint in _endpoints(place):
+        if region in (None, endpoint.primary):
+            with contextlib.suppress(ClientError):  # it may have been deleted while in use
+                return endpoint.regions, _health_check(place, endpoint)
+    raise DrillFailed(
+        f"No endpoint at {place.remote.url} has {region or 'a Region'} as its primary, so there is "
+        "no health check to go by. Make one, or drill an endpoint: --endpoint NAME."
+    )
+
+
+def _health_check(place: Place, endpoint: EndpointFacts) -> dict[str, Any]:
+    """Return the settings of an endpoint's health check."""
+    route53 = place.client("route53", endpoint.primary)
+    found = route53.get_health_check(HealthCheckId=endpoint.health_check_id)
+    settings: dict[str, Any] = found["HealthCheck"]["HealthCheckConfig"]
+    return settings
 
 
 def _users_endpoint(place: Place, name: str) -> EndpointFacts:
@@ -386,9 +401,8 @@ def fault_of(
     """Return the fault, not yet made."""
     if means is Means.HEALTH_CHECK:
         route53 = place.client("route53", endpoint.primary)
+        inverted = _health_check(place, endpoint).get("Inverted", False)
         check = endpoint.health_check_id
-        found = route53.get_health_check(HealthCheckId=check)["HealthCheck"]["HealthCheckConfig"]
-        inverted = found.get("Inverted", False)
         return HealthFault(route53, place.undo, check, endpoint.primary, inverted)
     if means is Means.WIRE:
         assert place.wire is not None, "the place was made for it"

@@ -6,7 +6,6 @@ answers; 4 the deployment refused.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -20,9 +19,6 @@ from farspan.cli.tree import plain
 
 DONE, NOT_EVERYWHERE, UNREACHABLE, REFUSED = 0, 1, 3, 4
 ENDPOINTS_PATH = "/-/endpoints"
-SECONDS_OF = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
-DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
 Endpoint = dict[str, Any]
 Show = Callable[[Any], None]
@@ -61,17 +57,6 @@ def run_override(remote: Remote, name: str, order: Mapping[str, object], *, as_j
 
     code = _run(ask, _print_override, as_json=as_json)
     return NOT_EVERYWHERE if code == DONE and not heard_by_all else code
-
-
-def seconds_of(text: str | None) -> float | None:
-    """Return the seconds in a duration such as 90s, 10m or 1h30m. Raises BadParameter."""
-    if text is None:
-        return None
-    if not DURATION.fullmatch(text):
-        raise click.BadParameter(
-            f"`{text}` is no duration such as 90s, 10m or 1h30m.", param_hint="--for"
-        )
-    return sum(float(n) * SECONDS_OF[unit] for n, unit in DURATION_PART.findall(text))
 
 
 # --- asking ----------------------------------------------------------------------------------
@@ -153,7 +138,7 @@ def _print_endpoint(endpoint: Endpoint) -> None:
         ("route", f"{endpoint['route']}: {endpoint['region']}"),
         ("routing", f"{endpoint['routing']}, generation {endpoint['generation']}"),
         ("reason", str(endpoint["reason"])),
-        ("votes", votes or "none"),
+        ("votes", f"{endpoint['evidence']} ({votes or 'none'})"),
         ("override", _order_of(endpoint["override"])),
     ]
     _print_rows(rows)

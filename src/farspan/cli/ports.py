@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 from pathlib import Path
 
@@ -14,21 +15,37 @@ class PortBusy(Exception):
     """The port is taken. The message says by whom, where that can be told, and what to do."""
 
 
-def bind(port: int, host: str = HOST) -> socket.socket:
+def bind(
+    port: int, host: str = HOST, kind: socket.SocketKind = socket.SOCK_STREAM
+) -> socket.socket:
     """Return a socket that is bound to the port. Raises PortBusy."""
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
+    if kind == socket.SOCK_STREAM:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if bound.family == socket.AF_INET6:
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     try:
         bound.bind((host, port))
     except OSError as error:
         bound.close()
-        owner = _owner(port)
-        by = f" by {owner}" if owner else ""
-        raise PortBusy(
-            f"Port {port} on {host} is in use{by} ({error.strerror}). "
-            f"Stop that, or choose another, for example --port {_next_free(port, host)}."
-        ) from error
+        raise PortBusy(_why_not(error, port, host)) from error
     return bound
+
+
+def _why_not(error: OSError, port: int, host: str) -> str:
+    if error.errno == errno.EACCES:
+        return (
+            f"Port {port} on {host} is not for this user: ports below 1024 are the system's. Give "
+            "the process CAP_NET_BIND_SERVICE, or lower net.ipv4.ip_unprivileged_port_start."
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine: port {port} cannot be bound there."
+    owner = _owner(port)
+    by = f" by {owner}" if owner else ""
+    return (
+        f"Port {port} on {host} is in use{by} ({error.strerror}). "
+        f"Stop that, or choose another, for example --port {_next_free(port, host)}."
+    )
 
 
 def is_free(port: int, host: str = HOST) -> bool:
@@ -47,7 +64,8 @@ def free_port(host: str = HOST) -> int:
 
 def _next_free(port: int, host: str) -> int:
     for candidate in range(port + 10, port + 200, 10):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tried:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
             try:
                 tried.bind((host, candidate))
             except OSError:

@@ -49,7 +49,7 @@ class OwnProcesses:
         deployment = self._deployment
         with deployment.lock:
             process = deployment.processes.get(region)
-            if process is None or process.node.region is None:
+            if process is None or region not in deployment.config.regions:
                 known = ", ".join(deployment.config.regions)
                 raise FaultRefused(f"There is no Region {region} here; there are {known}.")
             if region in deployment.held:

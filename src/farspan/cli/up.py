@@ -10,12 +10,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 
 from farspan import __version__
+from farspan.cli.ca import CA_NAME, CaError, certificate_path, directory_of, ensure_certificates
 from farspan.cli.clients import client
-from farspan.cli.deployment import EDGE, Deployment, DeploymentError, answers, prepare
+from farspan.cli.deployment import DNS, EDGE, Deployment, DeploymentError, prepare
 from farspan.cli.fault_socket import FaultServer
 from farspan.cli.ports import PortBusy, bind
 from farspan.cli.resources import DemoResources, NotActive, create_resources
@@ -31,7 +33,14 @@ class _Interrupted(Exception):
 
 
 def run_up(
-    *, regions: Sequence[str], port: int, data: Path, empty: bool, restart: bool, auth: bool
+    *,
+    regions: Sequence[str],
+    port: int,
+    data: Path,
+    empty: bool,
+    restart: bool,
+    auth: bool,
+    zone: str | None = None,
 ) -> int:
     """Start a deployment and keep it. Returns the exit code."""
     started = time.monotonic()
@@ -40,7 +49,9 @@ def run_up(
     data = data.absolute()
     try:
         bind(port).close()
-        config = prepare(data, regions, port, auth=auth)
+        config = prepare(data, regions, port, auth=auth, zone=zone)
+        if config.tls is not None:
+            ensure_certificates(config, directory_of(config, data))
         with Deployment(config, data) as deployment:
             deployment.start_all()
             resources = None
@@ -55,7 +66,7 @@ def run_up(
     except _Interrupted:
         click.echo("Stopped.")
         return 0
-    except (ConfigError, DeploymentError, NotActive, PortBusy) as error:
+    except (CaError, ConfigError, DeploymentError, NotActive, PortBusy) as error:
         click.echo(f"farspan: {error}", err=True)
         return 1
     return 0
@@ -72,7 +83,7 @@ def _write_up_file(deployment: Deployment) -> None:
     config = deployment.config
     credential = config.credentials[0]
     processes = deployment.processes
-    content = {
+    content: dict[str, Any] = {
         "url": config.nodes[0].url,
         "edge": {"pid": processes[EDGE].pid},
         "regions": [
@@ -84,6 +95,13 @@ def _write_up_file(deployment: Deployment) -> None:
         "secret_access_key": credential.secret_access_key,
         "account_id": credential.account_id,
     }
+    if config.dns is not None:
+        content["dns"] = {
+            "pid": processes[DNS].pid,
+            "listen": config.dns.listen,
+            "zone": config.dns.zone,
+            "ca_file": str(certificate_path(directory_of(config, deployment.data), CA_NAME)),
+        }
     path = deployment.data / UP_FILE_NAME
     beside = path.with_suffix(".new")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -117,6 +135,11 @@ def _print_banner(
         f"  Health    time runs {config.health.time_scale:g} times faster: "
         f"a check every 10 s becomes one every {10 / config.health.time_scale:g} s"
     )
+    if config.dns is not None:
+        click.echo(
+            f"  DNS       {config.dns.listen} answers for {config.dns.zone}; for programs that use "
+            f'it: eval "$(farspan env --dns{option})"'
+        )
     click.echo("Try it:")
     click.echo(f'  eval "$(farspan env{option})"')
     if resources is not None:
@@ -156,10 +179,10 @@ def _watch_node(deployment: Deployment, name: str, gone: set[str], *, restart: b
     process = deployment.processes[name]
     ended = process.exit_text
     if name in gone:
-        if answers(process.node.url):
+        if process.answers():
             gone.discard(name)
             click.echo(f"{name} answers again.")
-    elif ended is not None and not answers(process.node.url):
+    elif ended is not None and not process.answers():
         click.echo(f"{name} stopped ({ended}).", err=True)
         if restart:
             deployment.start(name)
@@ -167,17 +190,15 @@ def _watch_node(deployment: Deployment, name: str, gone: set[str], *, restart: b
             _write_up_file(deployment)
         else:
             gone.add(name)
-            command = f"serve --region {process.node.region}"
-            if process.node.region is None:
-                command = "edge"
+            command = " ".join(process.command)
             click.echo(
                 f"  Start it again with: farspan {command} --data {deployment.data}",
                 err=True,
             )
 
 
-def print_environment(data: Path) -> int:
-    """Print the exports for a shell. Returns the exit code."""
+def print_environment(data: Path, *, dns: bool = False) -> int:
+    """Print the exports for a shell, in DNS mode without a URL. Returns the exit code."""
     path = data / UP_FILE_NAME
     try:
         content = json.loads(path.read_text())
@@ -187,8 +208,15 @@ def print_environment(data: Path) -> int:
             err=True,
         )
         return 1
+    if dns and "dns" not in content:
+        click.echo("farspan: it is up without DNS. Start it with: farspan up --dns", err=True)
+        return 1
+    place = {"AWS_ENDPOINT_URL": content["url"]}
+    if dns:
+        click.echo("unset AWS_ENDPOINT_URL")
+        place = {"AWS_CA_BUNDLE": content["dns"]["ca_file"]}
     exports = {
-        "AWS_ENDPOINT_URL": content["url"],
+        **place,
         "AWS_ACCESS_KEY_ID": content["access_key_id"],
         "AWS_SECRET_ACCESS_KEY": content["secret_access_key"],
         "AWS_DEFAULT_REGION": content["regions"][0]["name"],

@@ -23,6 +23,7 @@ from farspan.control.condition_keys import (
 from farspan.control.queues import queue_address
 from farspan.errors import AccessDeniedException
 from farspan.ingest.entries import condition_keys_of
+from farspan.model.alarm import alarm_arn
 from farspan.model.arn import (
     endpoint_arn,
     event_bus_arn,
@@ -91,6 +92,19 @@ RULE_MEMBERS: Final = {
 
 STREAM_OPERATIONS: Final = frozenset({"DeleteLogStream", "GetLogEvents", "PutLogEvents"})
 """The operations on a stream of a log group; the others are on the group."""
+
+ALARM_OPERATIONS: Final = frozenset(
+    {
+        "DeleteAlarms",
+        "DescribeAlarmHistory",
+        "DescribeAlarms",
+        "DisableAlarmActions",
+        "EnableAlarmActions",
+        "PutMetricAlarm",
+        "SetAlarmState",
+    }
+)
+"""The operations on alarms; those on several are on all of the account's."""
 
 NAMED_KINDS: Final = {
     "ApiDestination": ("Name", "api-destination"),
@@ -327,7 +341,17 @@ def _logs_resource(plane: ControlPlane, caller: Caller, name: str, params: Param
     return f"{arn}:*"
 
 
+def _cloudwatch_resource(plane: ControlPlane, caller: Caller, name: str, params: Params) -> str:
+    if params.get("ResourceARN"):
+        return in_one_partition(str(params["ResourceARN"]))
+    alarm = params.get("AlarmName") or ANY
+    if name in ALARM_OPERATIONS:
+        return alarm_arn(plane.region, caller.account, str(alarm))
+    return ANY
+
+
 _RESOURCES: Final[Mapping[str, Callable[[ControlPlane, Caller, str, Params], str]]] = {
+    "cloudwatch": _cloudwatch_resource,
     "events": _events_resource,
     "iam": _iam_resource,
     "logs": _logs_resource,

@@ -127,6 +127,7 @@ async def put_partner_events(plane: ControlPlane, caller: Caller, params: Params
     offered = [source for source in _sources_of(plane, caller) if _stands(source)]
     results = await plane.ingest.put_partner_events(
         PartnerEventsCall(
+            account=caller.account,
             entries=entries_of(params["Entries"]),
             sources=frozenset(source.name for source in offered),
             receivers={

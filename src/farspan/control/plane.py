@@ -21,6 +21,7 @@ from farspan.control.grants import Grants
 from farspan.delivery.service import DeliveryService
 from farspan.ingest.service import IngestService
 from farspan.logs.service import LogService
+from farspan.metrics.service import MetricsService
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, Vote
 from farspan.model.role import Role
@@ -38,7 +39,8 @@ class Caller:
 
     `principal` is the ARN of a user or of a role's session; without one it is the account's root.
     `grants` bound what it may do, None by nothing. `role_arn` is the role whose session it is, and
-    `issued_at` when a session's token was given out.
+    `issued_at` when a session's token was given out. `url` is where it found the service, if that
+    was by the service's own host name (DNS mode).
     """
 
     account: str
@@ -49,6 +51,7 @@ class Caller:
     role_arn: str | None = None
     is_session: bool = False
     issued_at: float | None = None
+    url: str | None = None
 
     @property
     def arn(self) -> str:
@@ -102,6 +105,7 @@ class ControlPlane:
     archives: ArchiveService
     delivery: DeliveryService
     logs: LogService
+    metrics: MetricsService
     quotas: QuotaConfig = field(default_factory=QuotaConfig)
     targets: TargetsConfig = field(default_factory=TargetsConfig)
     started_at: float = 0.0

@@ -70,12 +70,12 @@ async def create_queue(plane: ControlPlane, caller: Caller, params: Params) -> O
                 "A queue already exists with the same name and a different value for attribute "
                 f"{differing}"
             )
-        return {"QueueUrl": queue_url(plane, present)}
+        return {"QueueUrl": queue_url(plane, caller, present)}
     check_dead_letter_queue(plane.resources.queue, wanted)
     generation = await plane.queues.next_generation(caller.account, name)
     queue = msgspec.structs.replace(wanted, generation=generation)
     await plane.resources.save(queue, now=now)
-    return {"QueueUrl": queue_url(plane, queue)}
+    return {"QueueUrl": queue_url(plane, caller, queue)}
 
 
 @operation("sqs", "GetQueueUrl")
@@ -84,7 +84,7 @@ async def get_queue_url(plane: ControlPlane, caller: Caller, params: Params) -> 
     owner = params.get("QueueOwnerAWSAccountId") or caller.account
     found = plane.resources.queue(owner, params["QueueName"])
     queue = _permitted(plane, caller, found, "GetQueueUrl")
-    return {"QueueUrl": queue_url(plane, queue)}
+    return {"QueueUrl": queue_url(plane, caller, queue)}
 
 
 @operation("sqs", "ListQueues")
@@ -99,7 +99,7 @@ async def list_queues(plane: ControlPlane, caller: Caller, params: Params) -> Ou
     # SQS gives a token only to those who set MaxResults; the rest get the first 1,000.
     more = page_size is not None and len(queues) > len(page)
     return {
-        "QueueUrls": [queue_url(plane, queue) for queue in page] or None,
+        "QueueUrls": [queue_url(plane, caller, queue) for queue in page] or None,
         "NextToken": _write_token(page[-1].name) if more else None,
     }
 
@@ -167,7 +167,7 @@ async def list_dead_letter_source_queues(
     page = sources[: page_size or LISTED_COUNT_MAX]
     more = page_size is not None and len(sources) > len(page)
     return {
-        "queueUrls": [queue_url(plane, source) for source in page],
+        "queueUrls": [queue_url(plane, caller, source) for source in page],
         "NextToken": _write_token(page[-1].name) if more else None,
     }
 
@@ -213,9 +213,9 @@ def _check_queue_name(name: str, *, is_fifo: bool) -> None:
         )
 
 
-def queue_url(plane: ControlPlane, queue: Queue) -> str:
-    """Return the URL that clients are told."""
-    return f"{plane.url}/{queue.account}/{queue.name}"
+def queue_url(plane: ControlPlane, caller: Caller, queue: Queue) -> str:
+    """Return the URL that a client is told: some SDKs call the queue there."""
+    return f"{caller.url or plane.url}/{queue.account}/{queue.name}"
 
 
 def queue_address(account: str, url: str) -> tuple[str, str]:

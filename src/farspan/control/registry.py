@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from farspan.control import (
+    alarm_states,
+    alarms,
     api_destinations,
     archives,
     connections,
@@ -15,6 +17,8 @@ from farspan.control import (
     log_groups,
     message_moves,
     messages,
+    metric_reads,
+    metric_values,
     partner_event_sources,
     permissions,
     queue_permissions,
@@ -29,6 +33,8 @@ from farspan.control import (
 from farspan.control.plane import OPERATIONS
 
 MODULES = (
+    alarm_states,
+    alarms,
     api_destinations,
     archives,
     connections,
@@ -41,6 +47,8 @@ MODULES = (
     messages,
     log_events,
     log_groups,
+    metric_reads,
+    metric_values,
     partner_event_sources,
     permissions,
     queue_permissions,

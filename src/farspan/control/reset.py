@@ -1,8 +1,8 @@
 """Everything of an account, or of all accounts, gone at once: what test suites do between tests.
 
-Resources, queued messages, events and archived events of this Region. It is no AWS operation; the
-server offers it under a path of its own, and not where signatures are verified, unless the
-configuration allows it.
+Resources, queued messages, events, archived events and metrics of this Region. It is no AWS
+operation; the server offers it under a path of its own, and not where signatures are verified,
+unless the configuration allows it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from farspan.catalog.resources import Resource
 from farspan.control.plane import ControlPlane
 from farspan.delivery.service import RETRY_TIMERS
+from farspan.metrics.service import METRICS_PREFIX
 from farspan.model.archive import Archive
 from farspan.model.log_group import LOG_PREFIX
 from farspan.model.queue import Queue
@@ -34,6 +35,7 @@ async def reset(plane: ControlPlane, account: str | None) -> int:
             ]
             await plane.resources.remove(*some, now=now, also=tuple(also))
         await plane.resources.forget(account)
+        plane.metrics.forget(account)
         await _empty_logs(plane, account)
         if account is None:
             await plane.resources.commit([DropTimers(RETRY_TIMERS)])
@@ -50,7 +52,8 @@ async def _empty_logs(plane: ControlPlane, account: str | None) -> None:
     """Remove the events of the account's buses. Positions go on: no id is given out twice."""
     for event_bus in await plane.resources.logs():
         own = (f"{account}/", f"{LOG_PREFIX}{account}/")
-        if account is None or event_bus.startswith(own):
+        is_metrics = event_bus == f"{METRICS_PREFIX}{account}"
+        if account is None or event_bus.startswith(own) or is_metrics:
             end = await plane.resources.log_end(event_bus)
             removed: object = TRIM_BATCH_COUNT
             while removed == TRIM_BATCH_COUNT:

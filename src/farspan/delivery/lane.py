@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from farspan.delivery.attempt import TOO_OLD, is_too_old
+from farspan.metrics.rules import RuleMeasures
 from farspan.model.delivery import Delivery, Outcome, Verdict
 from farspan.targets.base import INTERNAL_ERROR, INVALID_INPUT, TargetSender
 
@@ -60,6 +61,7 @@ class Lane:
     settle: Settle
     now: Callable[[], float]
     on_room: Callable[[Lane], None]
+    measures: RuleMeasures
     worker_count: int = 2
     _waiting: deque[Item] = field(default_factory=deque)
     _under_way_count: int = 0
@@ -129,8 +131,10 @@ class Lane:
 
     async def _send(self, batch: Sequence[Item]) -> list[tuple[Item, Outcome]]:
         # A sender's own fault fails the attempts, not the lane.
+        deliveries = [item.delivery for item in batch]
+        self.measures.started(deliveries, self.now())
         try:
-            outcomes = await self.sender.send([item.delivery for item in batch])
+            outcomes = await self.sender.send(deliveries)
             return list(zip(batch, outcomes, strict=True))
         except Exception as error:
             log.exception("attempts failed inside Farspan deliveries=%d", len(batch))

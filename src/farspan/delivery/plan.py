@@ -47,6 +47,8 @@ def plan_deliveries(
                     payload=payload.body,
                     is_invalid=payload.is_invalid,
                     planned_at=now,
+                    # What the other Region took is measured from when it is read here.
+                    ingested_at=accepted_at if origin in ("", rule.region) else now,
                     retry_policy=target.retry_policy,
                     dead_letter_arn=target.dead_letter_arn,
                     trace_header=trace_header,

@@ -22,6 +22,8 @@ from farspan.delivery.lane import Item, Lane
 from farspan.delivery.plan import plan_deliveries
 from farspan.delivery.rulebook import Rulebook
 from farspan.delivery.under_way import READ_EVENT_COUNT, Read, UnderWay, Unended
+from farspan.metrics.meter import Meter
+from farspan.metrics.rules import Measures, RuleMeasures, Tally
 from farspan.model.delivery import Delivery, Outcome, Verdict
 from farspan.model.event import EventBatch
 from farspan.model.rule import Rule
@@ -77,12 +79,14 @@ class DeliveryService:
         ids: IdSource,
         sender_of: SenderOf,
         dead_letters: base.DeadLetterSender,
+        meter: Meter | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._ids = ids
         self._sender_of = sender_of
         self._dead_letters = dead_letters
+        self._measures = Measures(meter or Meter())
         self._rulebooks: dict[str, Rulebook] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._grown: dict[str, asyncio.Event] = {}
@@ -116,6 +120,7 @@ class DeliveryService:
             rulebook.put(rule)
         else:
             rulebook.remove(rule)
+            self._measures.forget(rule.arn)
         self._drop_lanes(rule, exists=exists)
         reader = self._readers.get(event_bus)
         if rulebook.is_empty:
@@ -239,6 +244,7 @@ class DeliveryService:
         deliveries: list[Delivery] = []
         byte_count = 0
         cut_short = rulebook.over_budget_count
+        tally = Tally()
         for batch in batches:
             byte_count += sum(map(len, batch.events))
             if byte_count > SLICE_BYTES:
@@ -248,6 +254,7 @@ class DeliveryService:
             traces = batch.trace_headers[first:] or repeat(None)
             for event, trace in zip(batch.events[first:], traces, strict=False):
                 rules = rulebook.match(event)
+                tally.add(rules)
                 deliveries += plan_deliveries(
                     event,
                     rules,
@@ -258,13 +265,17 @@ class DeliveryService:
                     is_forwarded=batch.is_forwarded,
                 )
             cursor = batch.position + len(batch.events) - 1
+        if batches:
+            self._measures.matched(batches[-1].event_bus, tally)
         if rulebook.over_budget_count > cut_short:
+            count = rulebook.over_budget_count - cut_short
+            self._measures.of_bus(batches[-1].event_bus).cut_short_events.add(count)
             log.error(
                 "events matched in part: they take more work than one event may "
                 "event_bus=%s up_to_position=%d events=%d since_start=%d",
                 batches[-1].event_bus,
                 cursor,
-                rulebook.over_budget_count - cut_short,
+                count,
                 rulebook.over_budget_count,
             )
         return deliveries, cursor
@@ -285,6 +296,7 @@ class DeliveryService:
         items = [Item(delivery, on_end=on_end) for delivery in deliveries]
         full = [item for item in items if not self._offer(item)]
         for item in full:
+            self._measures.of_rule(item.delivery.rule_arn).throttled.add()
             item.end()
         try:
             async with asyncio.timeout(SPILL_SECONDS):
@@ -310,8 +322,10 @@ class DeliveryService:
         key = (delivery.rule_arn, delivery.target_id, delivery.target_arn)
         lane = self._lanes.get(key)
         if lane is None:
-            sender = self._sender_of(delivery.target_arn) or _NoSuchTarget()
-            lane = self._lanes[key] = Lane(sender, self._settle, self._now, self._on_room)
+            sender = self._sender_of(delivery.target_arn) or base.NoSuchTarget()
+            measures = self._measures.of_rule(delivery.rule_arn)
+            lane = Lane(sender, self._settle, self._now, self._on_room, measures)
+            self._lanes[key] = lane
         return lane
 
     def _park(self, delivery: Delivery, claim: int) -> None:
@@ -330,24 +344,18 @@ class DeliveryService:
         changes: list[Change] = []
         # Those that are over. The reader may store one while this waits, so all of them are looked
         # at until nobody stored any since: only then is it told that they ended.
-        over: list[Item] = []
+        over = [item for item, outcome in attempts if outcome.verdict is Verdict.DELIVERED]
+        measures = self._measures.of_rule(attempts[0][0].delivery.rule_arn)
+        if over:
+            measures.delivered([item.delivery for item in over], now)
         for item, outcome in attempts:
             if outcome.verdict is Verdict.DELIVERED:
+                continue
+            retry = await self._failed(item, outcome, measures, now)
+            if retry is None:
                 over.append(item)
-                continue
-            if outcome.verdict is not Verdict.TOO_OLD:
-                item.delivery = msgspec.structs.replace(
-                    item.delivery, attempt_count=item.delivery.attempt_count + 1
-                )
-            decision = decide(item.delivery, outcome, now, self._ids.fraction())
-            _log_attempt(item.delivery, outcome, decision)
-            if isinstance(decision, RetryAt):
-                item.delivery = msgspec.structs.replace(item.delivery, next_attempt_at=decision.due)
-                changes += _retried(item, decision)
-                continue
-            if isinstance(decision, DeadLetter):
-                await self._send_dead_letter(item.delivery, decision)
-            over.append(item)
+            else:
+                changes += _retried(item, retry)
         acknowledged: set[int] = set()
         while True:
             stored = [item for item in over if item.stored and id(item) not in acknowledged]
@@ -364,6 +372,25 @@ class DeliveryService:
                 del self._held[item.delivery.delivery_id]
             item.end()
 
+    async def _failed(
+        self, item: Item, outcome: Outcome, measures: RuleMeasures, now: float
+    ) -> RetryAt | None:
+        """Return when a delivery is tried again, None where it ended, with its dead letter sent."""
+        if outcome.verdict is not Verdict.TOO_OLD:
+            item.delivery = msgspec.structs.replace(
+                item.delivery, attempt_count=item.delivery.attempt_count + 1
+            )
+        decision = decide(item.delivery, outcome, now, self._ids.fraction())
+        _log_attempt(item.delivery, outcome, decision)
+        if isinstance(decision, RetryAt):
+            item.delivery = msgspec.structs.replace(item.delivery, next_attempt_at=decision.due)
+            return decision
+        measures.failed()
+        if isinstance(decision, DeadLetter):
+            is_sent = await self._send_dead_letter(item.delivery, decision)
+            measures.dead_lettered(is_sent=is_sent)
+        return None
+
     async def _commit_until_stored(self, changes: Sequence[Change]) -> None:
         """Commit what the attempts came to; a store that cannot write now is asked again."""
         while True:
@@ -375,9 +402,10 @@ class DeliveryService:
             else:
                 return
 
-    async def _send_dead_letter(self, delivery: Delivery, letter: DeadLetter) -> None:
+    async def _send_dead_letter(self, delivery: Delivery, letter: DeadLetter) -> bool:
         """Send the dead letter, again and again where its queue cannot take it now.
 
+        Returns whether the queue took it.
         The target is not tried again: the delivery has used up what its policy allows.
         """
         dead_letter = base.DeadLetter(
@@ -400,6 +428,7 @@ class DeliveryService:
                 letter.arn,
                 outcome.error_message,
             )
+        return outcome.verdict is Verdict.DELIVERED
 
     # --- retries --------------------------------------------------------------------------
 
@@ -520,23 +549,6 @@ class DeliveryService:
             changes = [change for each in unended for change in each.changes]
             await self._store.commit([*changes, MoveCursor(cursor, position)])
         under_way.lose()
-
-
-class _NoSuchTarget:
-    """Stands for a kind of target that Farspan does not have."""
-
-    batch_count_max = 100
-
-    async def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
-        """Fail each delivery for good, by name."""
-        return [
-            Outcome(
-                verdict=Verdict.PERMANENT,
-                error_code=base.INVALID_PARAMETER,
-                error_message=f"Farspan has no target of the kind of {delivery.target_arn}.",
-            )
-            for delivery in deliveries
-        ]
 
 
 def delivery_cursor(event_bus: str) -> str:

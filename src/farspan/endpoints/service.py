@@ -194,6 +194,10 @@ class RoutingService:
         """Return what each observer that counts says of the primary now, by node."""
         return self._outlook.votes(endpoint)
 
+    def evidence(self, endpoint: Endpoint) -> Evidence:
+        """Return what the votes come to now; UNKNOWN means that the route is frozen."""
+        return self._outlook.evidence(endpoint)
+
     def states(self, endpoint: Endpoint) -> list[StateChange]:
         """Return the latest changes of the endpoint's state here, the newest last."""
         return list(self._states.get(endpoint.endpoint_id, ()))
@@ -351,19 +355,20 @@ class RoutingService:
         `send` takes a Region's name and raises RegionUnreachable. Raises
         ServiceUnavailableException where neither Region can be reached.
         """
-        unreachable: dict[str, RegionUnreachable] = {}
+        # Texts and not the errors, whose tracebacks would hold this frame, and with it the request.
+        unreachable: dict[str, str] = {}
         region = self.region_in_use(endpoint)
         for _ in range(SENDS_MAX):
             try:
                 return await self._send_unless_moved(endpoint, region, send)
             except RegionUnreachable as error:
-                unreachable[region] = error
+                unreachable[region] = str(error)
                 region = endpoint.other_region(region)
             except _RouteMoved:
                 region = self.region_in_use(endpoint)
             if region in unreachable:
                 break
-        reasons = "; ".join(f"{name}: {error}" for name, error in sorted(unreachable.items()))
+        reasons = "; ".join(f"{name}: {why}" for name, why in sorted(unreachable.items()))
         raise ServiceUnavailableException(
             f"Neither Region of endpoint {endpoint.endpoint_id} can be reached now ({reasons}). "
             "Nothing was lost; try again."

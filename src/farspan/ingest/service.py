@@ -15,7 +15,7 @@ import msgspec
 
 from farspan.catalog.permissions import check_permission
 from farspan.clock import Clock, IdSource
-from farspan.errors import AccessDeniedException, ServiceUnavailableException
+from farspan.errors import AccessDeniedException, AwsError, ServiceUnavailableException
 from farspan.ingest import forwarding
 from farspan.ingest.entries import (
     Acceptance,
@@ -28,6 +28,8 @@ from farspan.ingest.entries import (
     trace_header_in,
 )
 from farspan.ingest.forwarding import arrival
+from farspan.ingest.measures import IngestMeasures
+from farspan.metrics.meter import Meter
 from farspan.model.arn import Arn, event_bus_arn, parse_arn
 from farspan.model.bus import DEFAULT_BUS_NAME, EventBus
 from farspan.model.endpoint import Endpoint
@@ -48,7 +50,7 @@ class PutEventsCall(msgspec.Struct, frozen=True):
     `principal` is the ARN of who in the account calls, None for its root. `condition_keys` gives
     the keys that the caller has in policies, and is asked where a bus has one.
     `invocation_id` is the SDK's `amz-sdk-invocation-id`: the same on every retry of one call.
-    `trace_header` is the request's `X-Amzn-Trace-Id`.
+    `trace_header` is the request's `X-Amzn-Trace-Id`, `byte_count` how large its body is.
     """
 
     account: str
@@ -60,16 +62,18 @@ class PutEventsCall(msgspec.Struct, frozen=True):
     principal: str | None = None
     condition_keys: Callable[[], Mapping[str, str]] = dict
     trace_header: str | None = None
+    byte_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PartnerEventsCall:
-    """What a partner put: the sources that it may use, and who receives which of them now.
+    """What a partner, an account, put: the sources that it may use, and who receives them now.
 
     `receivers` has every account that a source of the partner's is offered to, also where none of
     them is active there.
     """
 
+    account: str
     entries: Sequence[Entry]
     sources: frozenset[str]
     receivers: Mapping[str, frozenset[str]]
@@ -102,6 +106,7 @@ class IngestService:
         ids: IdSource,
         find_event_bus: Callable[[str, str], EventBus | None],
         copies: Copies | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._region = region
         self._store = store
@@ -109,6 +114,7 @@ class IngestService:
         self._ids = ids
         self._find_event_bus = find_event_bus
         self._copies = copies
+        self._measures = IngestMeasures(meter or Meter(), region)
         self._canary: asyncio.Task[float] | None = None
         self._canary_position = 0
 
@@ -119,6 +125,18 @@ class IngestService:
         the store cannot take anything; then nothing was accepted. Where the endpoint wants both
         Regions to have the events and the other does not confirm, it is raised as well.
         """
+        measures = self._measures.of_calls(call.account, "PutEvents")
+        started = self._clock.monotonic()
+        try:
+            acceptance = await self._put(call)
+        except AwsError:
+            measures.failed()
+            raise
+        seconds = self._clock.monotonic() - started
+        measures.answered(acceptance.results, call.byte_count, seconds)
+        return _output(acceptance)
+
+    async def _put(self, call: PutEventsCall) -> Acceptance:
         now = self._clock.now()
         call_id = self._call_id(call)
         places = self._places(call)
@@ -153,13 +171,27 @@ class IngestService:
                 await self._append(appends)
             else:
                 await self._append_in_both(appends, endpoint, self._copies)
-        return _output(acceptance)
+            if endpoint is not None and stream is not None:
+                count = sum(map(len, acceptance.envelopes.values()))
+                self._measures.of_replication(endpoint).offered(count, now, self._clock.now())
+        return acceptance
 
     async def put_partner_events(self, call: PartnerEventsCall) -> list[str | EntryError]:
         """Accept a partner's entries and return the id or the error of each.
 
         Raises as `put_events`.
         """
+        measures = self._measures.of_calls(call.account, "PutPartnerEvents")
+        started = self._clock.monotonic()
+        try:
+            results = await self._put_partner(call)
+        except AwsError:
+            measures.failed()
+            raise
+        measures.answered(results, 0, self._clock.monotonic() - started)
+        return results
+
+    async def _put_partner(self, call: PartnerEventsCall) -> list[str | EntryError]:
         now, call_id = self._clock.now(), CallId(self._ids.token(CALL_ID_BYTES))
         results: list[str | EntryError] = []
         appends: list[Change] = []

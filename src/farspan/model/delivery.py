@@ -20,7 +20,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     age counts from it. The retry policy and the dead-letter queue are copied, so that a change of
     the rule leaves what is under way alone; `parameters` too, the target's own members such as
     HttpParameters. `trace_header` goes to the target, or with the dead letter, beside the payload.
-    `origin` and `is_forwarded` are those of the event's batch (`model.event`).
+    `ingested_at` is when this Region had the event, 0 where that is not known: latencies count from
+    it. `origin` and `is_forwarded` are those of the event's batch (`model.event`).
     """
 
     delivery_id: str
@@ -38,6 +39,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     trace_header: str | None = None
     parameters: dict[str, Any] = {}
     role_arn: str | None = None
+    ingested_at: float = 0.0
     origin: str = ""
     is_forwarded: bool = False
 

@@ -12,6 +12,9 @@ from farspan.model.arn import endpoint_arn, event_bus_arn
 from farspan.model.event import event_bus_key
 from farspan.model.rule import MANAGED_BY, MANAGED_RULE_PREFIX, Rule, Target
 
+ENDPOINT_ID_SUFFIX = "veo"
+"""The last label of every EndpointId: ids are parts of host names."""
+
 
 class EndpointState(StrEnum):
     """Where an endpoint is in its life (AWS: EndpointState)."""
@@ -118,7 +121,7 @@ def endpoint_id_of(account: str, name: str, salt: bytes) -> str:
     for _ in range(10):
         number, digit = divmod(number, 36)
         text += digits[digit]
-    return f"{text}.veo"
+    return f"{text}.{ENDPOINT_ID_SUFFIX}"
 
 
 def managed_rule(endpoint: Endpoint, region: str) -> Rule:

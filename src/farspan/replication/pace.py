@@ -4,7 +4,8 @@ A Region that has much to catch up with would otherwise spend all of its time on
 commits wait behind the copies', and their events are late. So while a backlog is left, each step is
 smaller and is followed by a pause as long as the step took (at a share of a half): whatever the
 machine can do, half of it stays free, and where live traffic slows the steps down, the pauses grow
-with them. The pause never makes the copy so slow that the backlog would not shrink.
+with them. The pause never makes the copy so slow that the backlog would not shrink. And where much
+is left, the stream's own newest events are copied ahead of it.
 """
 
 from __future__ import annotations
@@ -37,6 +38,15 @@ class Pace:
 
 LIVE: Final = Pace(STEP_EVENT_COUNT, 0.0)
 """While the copy keeps up: everything at once."""
+
+
+AHEAD_EVENT_COUNT: Final = 10_000
+"""What has to be left for the newest events to be copied ahead of it: more than a second's work."""
+
+
+def copies_ahead(left_count: int) -> bool:
+    """Return whether the newest events should not wait until what is left was copied."""
+    return left_count >= AHEAD_EVENT_COUNT
 
 
 def pace(

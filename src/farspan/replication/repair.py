@@ -140,7 +140,7 @@ class Repairer:
                 after=left[0].sequence - 1,
                 limit=LEAF_SEQUENCES,
                 wait_seconds=0.0,
-                again=True,
+                aside=True,
             )
             reply = await self._fetch(origin, request)
             if reply.log != log:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,8 @@ from farspan.replication.comparison import (
 )
 from farspan.replication.confirmations import Confirmations, Measure, measure_nothing
 from farspan.replication.link import Mode
-from farspan.replication.pace import LIVE, STEP_EVENT_COUNT, Pace, pace
+from farspan.replication.measures import ReplicationMeasures
+from farspan.replication.pace import LIVE, STEP_EVENT_COUNT, Pace, copies_ahead, pace
 from farspan.replication.repair import (
     FetchDigests,
     FetchStream,
@@ -36,6 +37,7 @@ from farspan.replication.repair import (
     digests_of,
 )
 from farspan.replication.stream import (
+    ShippedBatch,
     StreamGap,
     StreamReply,
     StreamRequest,
@@ -43,11 +45,12 @@ from farspan.replication.stream import (
     bounds_told,
     check_reply,
     first_left,
+    plan_appends,
     plan_replicas,
     replication_cursor,
     ship,
 )
-from farspan.store.base import Appended, MoveCursor, Store, StoreError, copied_cursor
+from farspan.store.base import Appended, Change, MoveCursor, Store, StoreError, copied_cursor
 
 WAIT_SECONDS = 5.0
 LATE_SECONDS = 1.0
@@ -69,15 +72,17 @@ class Settings:
     backlog_share: float = 0.5
     compare_seconds: float = 60.0
     measure: Measure = measure_nothing
+    shipped: Callable[[Endpoint, str, Sequence[ShippedBatch]], None] = lambda *_: None
 
 
-def settings_of(config: ReplicationConfig, measure: Measure = measure_nothing) -> Settings:
-    """Return how to replicate, as the configuration says."""
+def settings_of(config: ReplicationConfig, measures: ReplicationMeasures) -> Settings:
+    """Return how to replicate, as the configuration says, and what is counted of it."""
     return Settings(
         mode_of=lambda endpoint: Mode(config.mode_of(endpoint.name, endpoint.arn)),
         backlog_share=config.backlog_share,
         compare_seconds=config.compare_seconds,
-        measure=measure,
+        measure=measures.measure,
+        shipped=measures.shipped,
     )
 
 
@@ -94,6 +99,20 @@ class _Comparisons:
 
 
 @dataclass(slots=True)
+class _Ahead:
+    """The newest events of a stream, copied ahead of its backlog: those after `start`.
+
+    It is in memory only. After a restart, or where it ended, the backlog is copied on in order, and
+    what was copied ahead is there already: the log leaves it out by its call.
+    """
+
+    log: str
+    start: int
+    reached: int
+    task: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True)
 class _Puller:
     """The state of one stream's pulling. `lag_seconds` is None until the first reply."""
 
@@ -105,6 +124,7 @@ class _Puller:
     end: int = 0
     end_at: float = 0.0
     pace: Pace = LIVE
+    ahead: _Ahead | None = None
     lag_seconds: float | None = None
     lag_samples: deque[float] = field(default_factory=lambda: deque(maxlen=LAG_SAMPLE_COUNT))
     replica_count: int = 0
@@ -113,8 +133,19 @@ class _Puller:
 
     def cancel(self) -> None:
         """Stop pulling and comparing."""
-        for task in self.tasks:
+        for task in self.all_tasks():
             task.cancel()
+
+    def all_tasks(self) -> list[asyncio.Task[None]]:
+        """Return everything that runs for the stream."""
+        ahead = self.ahead.task if self.ahead is not None else None
+        return self.tasks if ahead is None else [*self.tasks, ahead]
+
+    def step_event_count(self) -> int:
+        """Return how many events to ask for: none that were copied ahead."""
+        if self.ahead is None:
+            return self.pace.event_count
+        return max(1, min(self.pace.event_count, self.ahead.start - self.cursor))
 
 
 class ReplicationService:
@@ -194,7 +225,7 @@ class ReplicationService:
                         region=self._region,
                         log=puller.log,
                         after=puller.cursor,
-                        limit=puller.pace.event_count,
+                        limit=puller.step_event_count(),
                         # The first reply tells the lag, for which failback may be waiting.
                         wait_seconds=0.0 if puller.lag_seconds is None else WAIT_SECONDS,
                     )
@@ -202,6 +233,7 @@ class ReplicationService:
                     reply = await self._fetch(origin, request)
                     await self._take(puller, origin, reply)
                     puller.pace = self._paced(puller, reply)
+                    await self._mind_ahead(puller, origin)
                     if puller.pace.pause_seconds:
                         await self._clock.sleep(puller.pace.pause_seconds)
             except (OSError, TimeoutError, StreamUnknown):
@@ -257,18 +289,67 @@ class ReplicationService:
             puller.endpoint, origin, puller.log, puller.cursor, reply.batches
         )
         if changes:
-            results = await self._store.commit(changes)
+            await self._copy(puller, changes, reply)
             puller.cursor = cursor
-            now = self._clock.now()
-            ages = [max(0.0, now - batch.accepted_at) for batch in reply.batches]
-            puller.lag_samples.extend(ages)
-            self._settings.measure("ReplicationLag", puller.endpoint, max(ages) * 1_000)
-            puller.replica_count += sum(len(batch.events) for batch in reply.batches)
-            puller.repeated_count += sum(isinstance(r, Appended) and r.repeated for r in results)
         behind = puller.cursor < reply.end and reply.batches
         puller.lag_seconds = (
             max(0.0, self._clock.now() - reply.batches[-1].accepted_at) if behind else 0.0
         )
+
+    async def _copy(self, puller: _Puller, changes: list[Change], reply: StreamReply) -> None:
+        """Commit what of a reply is new, and count it."""
+        results = await self._store.commit(changes)
+        now = self._clock.now()
+        ages = [max(0.0, now - batch.accepted_at) for batch in reply.batches]
+        puller.lag_samples.extend(ages)
+        self._settings.measure("ReplicationLag", puller.endpoint, max(ages) * 1_000)
+        puller.replica_count += sum(len(batch.events) for batch in reply.batches)
+        puller.repeated_count += sum(isinstance(r, Appended) and r.repeated for r in results)
+
+    async def _mind_ahead(self, puller: _Puller, origin: str) -> None:
+        """Begin to copy the newest events ahead of a backlog, or go on from them after it."""
+        ahead = puller.ahead
+        if ahead is None:
+            if copies_ahead(puller.end - puller.cursor):
+                ahead = puller.ahead = _Ahead(puller.log, puller.end, puller.end)
+                ahead.task = asyncio.create_task(self._copy_ahead(puller, ahead, origin))
+        elif puller.cursor >= ahead.start or puller.log != ahead.log:
+            puller.ahead = None
+            if ahead.task is not None:
+                ahead.task.cancel()
+            if ahead.log == puller.log and ahead.reached > puller.cursor:
+                # Up to there everything is here: in the order of sequence nothing is left out.
+                name = replication_cursor(puller.endpoint.endpoint_id, origin, puller.log)
+                await self._store.commit([MoveCursor(name, ahead.reached)])
+                puller.cursor = ahead.reached
+
+    async def _copy_ahead(self, puller: _Puller, ahead: _Ahead, origin: str) -> None:
+        stream = puller.endpoint.endpoint_id
+        try:
+            while True:
+                request = StreamRequest(
+                    stream=stream,
+                    region=self._region,
+                    log=ahead.log,
+                    after=ahead.reached,
+                    limit=STEP_EVENT_COUNT,
+                    wait_seconds=WAIT_SECONDS,
+                    aside=True,
+                )
+                reply = await self._fetch(origin, request)
+                if reply.log != ahead.log:
+                    break
+                endpoint, batches = puller.endpoint, reply.batches
+                changes, reached = plan_appends(endpoint, origin, ahead.reached, batches)
+                if changes:
+                    await self._copy(puller, changes, reply)
+                    ahead.reached = reached
+        except (OSError, TimeoutError, StoreError, StreamGap, msgspec.MsgspecError) as error:
+            log.info("the newest events wait for the backlog stream=%s reason=%r", stream, error)
+        except Exception:
+            log.exception("the newest events wait for the backlog stream=%s", stream)
+        if puller.ahead is ahead:
+            puller.ahead = None
 
     def _paced(self, puller: _Puller, reply: StreamReply) -> Pace:
         """Return how to go on after a reply was taken."""
@@ -374,7 +455,7 @@ class ReplicationService:
                 parent_end=await self._store.cursor(copied) if self._parent_log_id else 0,
             )
         # What the other Region asks beyond, it has: only that may leave the log.
-        if not request.again:
+        if not request.aside:
             self.confirmations.asked(endpoint, request.region, after=request.after, end=end)
         # Each request has an event of its own: a shared one, cleared by one request between
         # another's look at the log and its wait, would leave that other asleep.
@@ -384,6 +465,8 @@ class ReplicationService:
         try:
             reply = await self._answer(request, grown)
             self._ends[request.stream] = reply.end
+            if reply.batches and not request.aside:
+                self._settings.shipped(endpoint, reply.log, reply.batches)
             return reply
         finally:
             waiting.discard(grown)
@@ -445,6 +528,7 @@ class ReplicationService:
         if puller is not None:
             found = puller.comparisons
             status["backlog_count"] = max(0, puller.end - puller.cursor)
+            status["ahead_count"] = puller.ahead.reached - puller.ahead.start if puller.ahead else 0
             status["comparison"] = {
                 "at": found.compared_at,
                 "compared": found.event_count,
@@ -456,7 +540,7 @@ class ReplicationService:
 
     async def close(self) -> None:
         """Stop pulling."""
-        tasks = [task for puller in self._pullers.values() for task in puller.tasks]
+        tasks = [task for puller in self._pullers.values() for task in puller.all_tasks()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

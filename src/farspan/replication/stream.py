@@ -29,8 +29,8 @@ class StreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Ask for a stream's events beyond `after`; wait up to `wait_seconds` where there are none.
 
     `region` is who asks. `log` is the identity of the log in which `after` counts, empty while
-    that is not known. With `again` the events are asked for another time, for a repair: then
-    `after` says nothing of what the asking Region has.
+    that is not known. `aside` is set on a question beside the copying in order, for a repair or for
+    what is copied ahead: then `after` says nothing of what the asking Region has.
     """
 
     stream: str
@@ -39,7 +39,7 @@ class StreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     after: int
     limit: int
     wait_seconds: float
-    again: bool = False
+    aside: bool = False
 
 
 class ShippedBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,8 +150,22 @@ def plan_replicas(
 ) -> tuple[list[Change], int]:
     """Return the changes that take the batches over, and the cursor after them.
 
-    A replica keeps its ids, its time and its Region; the endpoint's ARN is added to its resources.
     Raises StreamGap where an event between the cursor and the batches is missing.
+    """
+    changes, cursor = plan_appends(endpoint, origin, cursor, batches)
+    if changes:
+        name = replication_cursor(endpoint.endpoint_id, origin, log)
+        changes.append(MoveCursor(name, cursor))
+    return changes, cursor
+
+
+def plan_appends(
+    endpoint: Endpoint, origin: str, cursor: int, batches: Sequence[ShippedBatch]
+) -> tuple[list[Change], int]:
+    """Return the appends that take over what of the batches is beyond the cursor, and their end.
+
+    A replica keeps its ids, its time and its Region; the endpoint's ARN is added to its resources.
+    Raises as `plan_replicas`.
     """
     changes: list[Change] = []
     for batch in batches:
@@ -164,9 +178,6 @@ def plan_replicas(
             )
         changes.append(Append(_replica(endpoint, origin, batch)))
         cursor = last
-    if changes:
-        name = replication_cursor(endpoint.endpoint_id, origin, log)
-        changes.append(MoveCursor(name, cursor))
     return changes, cursor
 
 

@@ -70,7 +70,8 @@ class SqliteStore:
         self._queue: queue.SimpleQueue[list[Commit] | None] = queue.SimpleQueue()
         self._pending: list[Commit] = []
         self._listeners: list[AppendListener] = []
-        self._tail = LogTail()
+        self._tail = LogTail[str]()
+        self._stream_tail = LogTail[tuple[str, str]]()
         self._failure: StoreFailed | None = None
         self._closed = False
         self._connection = connect(path)
@@ -179,24 +180,27 @@ class SqliteStore:
                 lists.add(change.timers)
             elif isinstance(change, Trim) and result:
                 self._tail.forget(change.event_bus)
+                self._stream_tail.clear()
 
     def _remember(self, batch: EventBatch, appended: Appended) -> None:
-        if not appended.repeated:
-            sequence = appended.last_sequence and appended.last_sequence - len(batch.events) + 1
-            self._tail.add(
-                EventBatch(
-                    event_bus=batch.event_bus,
-                    call=batch.call,
-                    events=batch.events,
-                    accepted_at=batch.accepted_at,
-                    origin=batch.origin,
-                    stream=batch.stream,
-                    sequence=sequence,
-                    position=appended.position,
-                    trace_headers=batch.trace_headers,
-                    is_forwarded=batch.is_forwarded,
-                )
-            )
+        if appended.repeated:
+            return
+        sequence = appended.last_sequence and appended.last_sequence - len(batch.events) + 1
+        kept = EventBatch(
+            event_bus=batch.event_bus,
+            call=batch.call,
+            events=batch.events,
+            accepted_at=batch.accepted_at,
+            origin=batch.origin,
+            stream=batch.stream,
+            sequence=sequence,
+            position=appended.position,
+            trace_headers=batch.trace_headers,
+            is_forwarded=batch.is_forwarded,
+        )
+        self._tail.add(batch.event_bus, appended.position, kept)
+        if batch.stream is not None and not batch.sequence:  # numbered here, so without a gap
+            self._stream_tail.add((batch.stream, batch.origin), sequence, kept)
 
     def subscribe(self, listener: AppendListener) -> None:
         """See `base.Store.subscribe`."""
@@ -226,6 +230,9 @@ class SqliteStore:
         self, stream: str, origin: str, after: int, limit: int
     ) -> list[EventBatch]:
         """See `base.Store.read_stream`."""
+        at_hand = self._stream_tail.read((stream, origin), after, limit)
+        if at_hand is not None and not self._closed:
+            return at_hand
 
         def read(connection: apsw.Connection) -> list[EventBatch]:
             first = connection.execute(Sql.STREAM_AT, (stream, origin, after + 1)).get

@@ -76,3 +76,20 @@ class DeadLetterSender(Protocol):
 
         Never raises for the queue's fault. Sending the same dead letter again puts one message.
         """
+
+
+class NoSuchTarget:
+    """Stands for a kind of target that Farspan does not have."""
+
+    batch_count_max = 100
+
+    async def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
+        """Fail each delivery for good, by name."""
+        return [
+            Outcome(
+                verdict=Verdict.PERMANENT,
+                error_code=INVALID_PARAMETER,
+                error_message=f"Farspan has no target of the kind of {delivery.target_arn}.",
+            )
+            for delivery in deliveries
+        ]

@@ -112,6 +112,7 @@ class EndpointPages:
             "routing": routing.state,
             "generation": routing.generation,
             "reason": routing.reason,
+            "evidence": self._services.routing.evidence(endpoint),
             "votes": self._services.routing.votes(endpoint),
             "override": self._services.routing.override(endpoint),
             "under_way": self._services.routing.parked_count(endpoint),

@@ -13,11 +13,15 @@ import hmac
 import io
 
 import aiohttp
-from multidict import CIMultiDict
 from yarl import URL
 
 from farspan.endpoints.service import RegionUnreachable
-from farspan.errors import AccessDeniedException, ServiceUnavailableException
+from farspan.errors import (
+    AccessDeniedException,
+    ServiceUnavailableException,
+    ValidationException,
+)
+from farspan.wire.hops import CONNECT_SECONDS_MAX, ConnectionDropped, ConnectionFailed, Hops
 from farspan.wire.http import Request, Response
 
 FORWARDED_HEADER = "x-farspan-forwarded-by"
@@ -27,8 +31,6 @@ A seal that only nodes can make goes with it; without one the request is refused
 """
 
 INVOCATION_HEADER = "amz-sdk-invocation-id"
-
-CONNECT_SECONDS_MAX = 1.0
 
 HOP_HEADERS = frozenset(
     {
@@ -87,6 +89,7 @@ class Forwarder:
     def __init__(self, node: str, cluster_secret: str) -> None:
         self._node = node
         self._mark = forwarded_mark(node, cluster_secret)
+        self._hops = Hops()
         self._session: aiohttp.ClientSession | None = None
 
     def session(self) -> aiohttp.ClientSession:
@@ -107,36 +110,43 @@ class Forwarder:
 
         Raises RegionUnreachable where the node cannot be connected to or drops the connection.
         """
-        target = f"{url}{request.path}" + (f"?{request.query}" if request.query else "")
-        headers: CIMultiDict[str] = CIMultiDict(
-            (name, value) for name, value in request.headers.items() if name not in HOP_HEADERS
-        )
+        target = request.path + (f"?{request.query}" if request.query else "")
+        headers = {
+            name: value for name, value in request.headers.items() if name not in HOP_HEADERS
+        }
         headers[FORWARDED_HEADER] = self._mark
         try:
-            async with self.session().request(
-                request.method,
-                URL(target, encoded=True),
-                headers=headers,
-                data=_payload(request.body),
-                allow_redirects=False,
-            ) as reply:
-                body = await reply.read()
-                kept = [
-                    (name, value)
-                    for name, value in reply.headers.items()
-                    if name.lower() not in OWN_HEADERS
-                ]
+            if url.startswith("http://") and request.method != "HEAD":
+                head = _head(request.method, target, headers, len(request.body))
+                reply = await self._hops.send(url, head, request.body)
+            else:  # HEAD's answers have a length and no body, which only a whole client knows
+                reply = await self._forward_otherwise(url + target, request, headers)
         except (aiohttp.ClientError, OSError) as error:
             if getattr(error, "errno", None) in OWN_FAULTS:
                 raise ServiceUnavailableException(
                     f"Node {self._node} has too many open connections. Try again in a moment, or "
                     "raise its limit of open files."
                 ) from error
-            raise RegionUnreachable(f"{url} {_reason(error)}") from error
-        return Response(status=reply.status, headers=kept, body=body)
+            raise RegionUnreachable(f"{url} {_reason(error)}") from None
+        kept = [each for each in reply.headers if each[0].lower() not in OWN_HEADERS]
+        return Response(status=reply.status, headers=kept, body=reply.body)
+
+    async def _forward_otherwise(
+        self, target: str, request: Request, headers: dict[str, str]
+    ) -> Response:
+        async with self.session().request(
+            request.method,
+            URL(target, encoded=True),
+            headers=headers,
+            data=_payload(request.body),
+            allow_redirects=False,
+        ) as reply:
+            body = await reply.read()
+            return Response(status=reply.status, headers=list(reply.headers.items()), body=body)
 
     async def close(self) -> None:
         """Close every connection."""
+        self._hops.close()
         if self._session is not None:
             await self._session.close()
             await asyncio.sleep(0)  # noqa: TID251 - lets the transports close, waits for no time
@@ -148,7 +158,23 @@ def _payload(body: bytes) -> bytes | io.BytesIO | None:
     return body or None
 
 
+def _head(method: str, target: str, headers: dict[str, str], body_length: int) -> bytes:
+    """Return a request up to its body. Raises ValidationException for a line that is two."""
+    lines = [f"{method} {target} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if body_length or method != "GET":
+        lines.append(f"content-length: {body_length}")
+    text = "\r\n".join(lines)
+    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
+        raise ValidationException("A header of the request has a line break.")
+    return f"{text}\r\n\r\n".encode("latin-1")
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot be connected to ({error.os_error.strerror or error.os_error})"
+    if isinstance(error, ConnectionFailed):
+        return f"cannot be connected to ({error.strerror or error})"
+    if isinstance(error, ConnectionDropped):
+        return f"dropped the connection ({error})"
     return f"dropped the connection ({type(error).__name__})"

@@ -25,6 +25,9 @@ TIMESTAMP_SECONDS_MIN: Final = -62_135_596_800
 TIMESTAMP_SECONDS_MAX: Final = 253_402_300_799
 NAME_CHARACTERS_MAX: Final = 128  # of a caller's own key, where a message names it
 
+QUERY_COMPATIBLE: Final = frozenset({"cloudwatch", "sqs"})
+"""Services that spoke the query protocol before, and still name its error codes."""
+
 _INTEGER_BITS: Final = {"integer": 31, "long": 63}
 _decode_json: Final = msgspec.json.Decoder().decode
 _encode_json: Final = msgspec.json.Encoder().encode
@@ -62,6 +65,11 @@ def decode_input(operation: Operation, body: bytes) -> dict[str, Any]:
         raise SerializationException("The request body is JSON nested too deeply.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SerializationException(f"The request body is not valid JSON: {error}.") from None
+    return parameters_in(operation, document)
+
+
+def parameters_in(operation: Operation, document: object) -> dict[str, Any]:
+    """Return the operation's parameters of what a body holds. Raises as `decode_input`."""
     if type(document) is not dict:
         raise SerializationException("The request body is not a JSON object.")
     if operation.input_shape is None:
@@ -262,21 +270,29 @@ def encode_response(
 
 
 def encode_error(service: Service, error: AwsError, request_id: str) -> Response:
-    """Return the error response: `__type`, `message`, and SQS's query error header.
-
-    SDKs written for SQS's former protocol read the code in that header; newer ones read
-    `__type`, which SQS prefixes with its namespace.
-    """
-    code, headers = error.code, _headers(service, request_id)
-    spec = service.errors.get(code)
-    if service.name == "sqs":
-        query_code = code if spec is None or spec.query_code is None else spec.query_code
-        fault = "Sender" if error.sender_fault else "Receiver"
-        headers = (*headers, ("x-amzn-query-error", f"{query_code};{fault}"))
-        if spec is not None:
-            code = f"com.amazonaws.sqs#{code}"
+    """Return the error response: `__type`, `message`, and the query error's header where due."""
+    code, query_error = error_names(service, error)
     body = _encode_json({"__type": code, "message": error.message})
+    headers = (*_headers(service, request_id), *query_error)
     return Response(status=error.status, headers=headers, body=body)
+
+
+def error_names(service: Service, error: AwsError) -> tuple[str, Sequence[tuple[str, str]]]:
+    """Return an error's `__type`, and the header that names it as the query protocol does.
+
+    SDKs written for the former protocol of SQS and CloudWatch read the code in that header; newer
+    ones read `__type`, which these services prefix with their namespace.
+    """
+    code = error.code
+    if service.name not in QUERY_COMPATIBLE:
+        return code, ()
+    shape = type(error).__name__ if type(error).__name__ in service.errors else code
+    spec = service.errors.get(shape)
+    query_code = code if spec is None else spec.query_code or spec.code
+    fault = "Sender" if error.sender_fault else "Receiver"
+    if spec is not None:
+        code = f"com.amazonaws.{service.name}#{shape}"
+    return code, (("x-amzn-query-error", f"{query_code};{fault}"),)
 
 
 def _headers(service: Service, request_id: str) -> Sequence[tuple[str, str]]:

@@ -210,7 +210,9 @@ class Pages:
         return removed
 
     async def _health_alias(self, _request: Request) -> Response:
-        services = dict.fromkeys(("events", "sqs", "logs", "route53", "sts", "iam"), "running")
+        services = dict.fromkeys(
+            ("events", "sqs", "logs", "cloudwatch", "route53", "sts", "iam"), "running"
+        )
         return _json({"services": services, "edition": "farspan", "version": __version__})
 
     async def _init_alias(self, _request: Request) -> Response:

@@ -7,25 +7,34 @@ Chooses among the codecs and knows no operation by name. It must never raise any
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from farspan.errors import AwsError, UnknownOperationException
+import msgspec
+
+from farspan.errors import AwsError, SerializationException, UnknownOperationException
 from farspan.wire import json_codec, query, rest_xml, rpc_cbor, spec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from farspan.wire.http import Request, Response
-    from farspan.wire.spec import Operation, Service
+    from farspan.wire.spec import Operation, Protocol, Service
 
-JSON_SERVICES: Final = ("events", "sqs", "logs")
+JSON_SERVICES: Final = ("events", "sqs", "logs", "cloudwatch")
+INFLATED_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Of a compressed body: as much as an uncompressed one may have."""
+
 Dialect = Literal["json", "xml", "cbor"]
 
-_FORM_SERVICES: Final = {spec.API_VERSIONS[name]: name for name in ("iam", "sts")}
+_FORM_SERVICES: Final = {spec.API_VERSIONS[name]: name for name in ("iam", "sts", "cloudwatch")}
 _ACTION_LENGTH_MAX: Final = 128  # longer than any operation's name; caps what messages echo
-_RPC_PATH: Final = re.compile(r"/service/[A-Za-z0-9_.]+/operation/(?P<operation>[A-Za-z0-9_]+)")
+_RPC_PATH: Final = re.compile(
+    r"/service/(?P<service>[A-Za-z0-9_.]+)/operation/(?P<operation>[A-Za-z0-9_]+)"
+)
+_RPC_SERVICES: Final = ("cloudwatch",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +43,20 @@ class Call:
 
     `service` is None when no service could be made out; `action` is the operation's name as
     sent, whether it exists or not. `path_parameters` are those a REST path holds, decoded.
-    `dialect` is how to word an error to a client whose service is not known.
+    `dialect` is how to word an error to a client whose service is not known, `protocol` the one
+    that the request came in where its service has several.
     """
 
     service: Service | None
     action: str
     path_parameters: Mapping[str, str] = field(default_factory=dict)
     dialect: Dialect = "json"
+    protocol: Protocol | None = None
+
+    @property
+    def spoken(self) -> Protocol:
+        """The protocol to decode and to answer in."""
+        return self.protocol or _service(self).protocol
 
     @property
     def operation(self) -> Operation:
@@ -62,8 +78,8 @@ def identify(request: Request) -> Call:
 
     The header `X-Amz-Target` names a JSON operation (`AWSEvents.PutEvents`), a path under
     Route 53's API version a REST-XML one, a form with Action and Version one of the query
-    protocol. In this order, because SQS clients send JSON to a queue's own path. No service that
-    Farspan has speaks CBOR, but clients of those that it lacks have to learn that by name.
+    protocol, and a path of Smithy's RPC one in CBOR. In this order, because SQS clients send JSON
+    to a queue's own path. Clients of services that Farspan lacks learn that by name.
     """
     target = request.headers.get("x-amz-target")
     if target is not None:
@@ -74,8 +90,7 @@ def identify(request: Request) -> Call:
         return _rest_call(route53, request)
     rpc = _RPC_PATH.fullmatch(request.path)
     if rpc is not None:
-        action = rpc["operation"][:_ACTION_LENGTH_MAX]
-        return Call(service=None, action=action, dialect="cbor")
+        return _rpc_call(rpc["service"], rpc["operation"][:_ACTION_LENGTH_MAX])
     return _form_call(request)
 
 
@@ -85,10 +100,12 @@ def decode(call: Call, request: Request) -> dict[str, Any]:
     Raises UnknownOperationException, or the protocol's error for a body it cannot read:
     SerializationException for JSON, InvalidInput for Route 53, ValidationException for forms.
     """
-    operation = call.operation
-    match _service(call).protocol:
+    operation, request = call.operation, uncompressed(request)
+    match call.spoken:
         case "json":
             return json_codec.decode_input(operation, request.body)
+        case "smithy-rpc-v2-cbor":
+            return rpc_cbor.decode_input(operation, request.body)
         case "rest-xml":
             return rest_xml.decode_input(operation, request, call.path_parameters)
         case _:
@@ -101,9 +118,11 @@ def encode(call: Call, result: Mapping[str, Any], request_id: str) -> Response:
     Raises KeyError for members that the model does not have.
     """
     service = _service(call)
-    match service.protocol:
+    match call.spoken:
         case "json":
             return json_codec.encode_response(service, call.operation, result, request_id)
+        case "smithy-rpc-v2-cbor":
+            return rpc_cbor.encode_response(call.operation, result, request_id)
         case "rest-xml":
             return rest_xml.encode_response(service, call.operation, result, request_id)
         case _:
@@ -118,12 +137,14 @@ def encode_error(call: Call | None, error: AwsError, request_id: str) -> Respons
     """
     if call is not None and call.service is None and call.dialect != "json":
         if call.dialect == "cbor":
-            return rpc_cbor.encode_error(error, request_id)
+            return rpc_cbor.encode_error(None, error, request_id)
         return rest_xml.encode_error(spec.service("sts"), error, request_id)
     service = _service(call)
-    match service.protocol:
+    match service.protocol if call is None else call.spoken:
         case "json":
             return json_codec.encode_error(service, error, request_id)
+        case "smithy-rpc-v2-cbor":
+            return rpc_cbor.encode_error(service, error, request_id)
         case _:
             return rest_xml.encode_error(service, error, request_id)
 
@@ -139,7 +160,7 @@ def _targets() -> Mapping[str, Call]:
     """Every JSON operation by its X-Amz-Target. They are all POSTs."""
     services = (spec.service(name) for name in JSON_SERVICES)
     return {
-        f"{service.target_prefix}.{name}": Call(service=service, action=name)
+        f"{service.target_prefix}.{name}": Call(service=service, action=name, protocol="json")
         for service in services
         for name in service.operations
     }
@@ -150,7 +171,7 @@ def _unknown_target(target: str) -> Call:
     for name in JSON_SERVICES:
         service = spec.service(name)
         if prefix == service.target_prefix and action not in service.operations:
-            return Call(service=service, action=action[:_ACTION_LENGTH_MAX])
+            return Call(service=service, action=action[:_ACTION_LENGTH_MAX], protocol="json")
     return Call(service=None, action=target[:_ACTION_LENGTH_MAX])
 
 
@@ -163,9 +184,42 @@ def _rest_call(service: Service, request: Request) -> Call:
     return Call(service=service, action=operation.name, path_parameters=path_parameters)
 
 
+def _rpc_call(name: str, action: str) -> Call:
+    """Return a call by the path of Smithy's RPC; the service goes by its shape's name."""
+    for candidate in _RPC_SERVICES:
+        service = spec.service(candidate)
+        if name.rpartition(".")[2] == service.target_prefix:
+            return Call(service=service, action=action, protocol="smithy-rpc-v2-cbor")
+    return Call(service=None, action=action, dialect="cbor")
+
+
+def uncompressed(request: Request) -> Request:
+    """Return the request with its body as it was before gzip. Raises SerializationException."""
+    if request.headers.get("content-encoding", "").strip().lower() != "gzip":
+        return request
+    try:
+        inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)  # 16: with gzip's header
+        body = inflate.decompress(request.body, INFLATED_BYTES_MAX + 1)
+    except zlib.error as error:
+        raise SerializationException(f"The request body is not valid gzip: {error}.") from None
+    if len(body) > INFLATED_BYTES_MAX or not inflate.eof:
+        raise SerializationException(
+            f"The request body is not whole gzip of at most {INFLATED_BYTES_MAX} bytes."
+        )
+    return msgspec.structs.replace(request, body=body)
+
+
 def _form_call(request: Request) -> Call:
-    fields = query.form_fields(request)
+    try:
+        fields = query.form_fields(uncompressed(request))
+    except SerializationException:
+        fields = {}
     action = fields.get("Action", "")[:_ACTION_LENGTH_MAX]
     name = _FORM_SERVICES.get(fields.get("Version", ""))
     known = spec.service(name) if action and name is not None else None
-    return Call(service=known, action=action, dialect="xml" if action else "json")
+    return Call(
+        service=known,
+        action=action,
+        dialect="xml" if action else "json",
+        protocol=None if known is None else "query",
+    )

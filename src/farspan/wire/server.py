@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from urllib.parse import parse_qs
 
 import msgspec
@@ -18,7 +19,7 @@ import msgspec
 from farspan.control.authority import authorize, authorize_put
 from farspan.control.condition_keys import caller_keys
 from farspan.control.event_log import last_events
-from farspan.control.plane import perform
+from farspan.control.plane import Caller, perform
 from farspan.control.registry import OPERATIONS
 from farspan.endpoints.service import RegionUnreachable
 from farspan.errors import (
@@ -179,6 +180,7 @@ class Server:
                     caller, region=own.region, now=own.plane.clock.now()
                 ),
                 trace_header=request.headers.get(TRACE_HEADER),
+                byte_count=len(request.body),
             )
         )
         headers = [
@@ -224,6 +226,7 @@ class Server:
             return await self._pass_on(request, region)
         scope = None if service.name in GLOBAL_SERVICES else region
         caller = self._services.access.caller(request, service=service.signing_name, region=scope)
+        caller = self._found_by_name(caller, request, service.signing_name)
         if (service.name, operation.name) not in OPERATIONS:
             raise UnknownOperationException(
                 f"Farspan does not have the operation {service.name}:{operation.name} yet."
@@ -244,6 +247,16 @@ class Server:
                 f"Region {region} cannot store this now: {error}"
             ) from error
         return protocols.encode(call, result, self._services.ids.uuid())
+
+    def _found_by_name(self, caller: Caller, request: Request, service: str) -> Caller:
+        """Return the caller with the URL that it used, if that has the service's own host name."""
+        dns, own = self._services.config.dns, self._own
+        if dns is None or own is None:
+            return caller
+        host = f"{service}.{own.region}.{dns.zone}"
+        if request.headers.get("host", "").lower() != host:
+            return caller
+        return replace(caller, url=f"https://{host}")
 
     def _region_for(self, request: Request, call: Call) -> str:
         assert call.service is not None, "an operation has a service"

@@ -20,11 +20,12 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-Protocol = Literal["json", "rest-xml", "query", "rest-json"]
+Protocol = Literal["json", "rest-xml", "query", "rest-json", "smithy-rpc-v2-cbor"]
 
 # The API versions Farspan speaks. A later model is a different API until someone has read it.
 API_VERSIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "cloudwatch": "2010-08-01",
         "events": "2015-10-07",
         "iam": "2010-05-08",
         "logs": "2014-03-28",
@@ -179,7 +180,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Service:
-    """One service: its protocol, its operations by name, its errors by shape name."""
+    """One service: its protocol, its operations by name, its errors by shape name.
+
+    `protocol` is the first that its model names; CloudWatch speaks three.
+    """
 
     name: str
     signing_name: str

@@ -46,6 +46,8 @@ EQUIVALENT_PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
 # models use them, letters, digits and the underscore together are Python's Unicode `\w`.
 # A hyphen after a class is itself in Java, and no range.
 _JAVA_CLASSES: Final = (
+    # Letters, marks, numbers, punctuation, symbols and blanks: all but control characters.
+    (r"[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]", r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]"),
     (r"\w-_", r"\w_-"),
     (r"\p{L}", r"\w"),
     (r"\p{N}", r"\w"),

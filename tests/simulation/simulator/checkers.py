@@ -50,6 +50,7 @@ class Checker:
         self._heard_at: dict[tuple[str, str], float] = {}
         self._versions = dict.fromkeys(NODES, 0)
         self._routes: dict[str, dict[int, str]] = {name: {} for name in NODES}
+        self._route_of: dict[int, str] = {}
         self._entry_counts: dict[str, int] = {}
 
     def _claim(self, guarantee: str, holds: object, message: str) -> None:
@@ -64,7 +65,12 @@ class Checker:
         self._heard_at[node.name, other] = self._world.now
 
     def moved(self, node: Node) -> None:
-        """G8: a node that does not hear a majority of the observers never moves a route."""
+        """G8: a node that does not hear a majority of the observers never moves a route.
+
+        What people order it to do is another matter.
+        """
+        if node.routing.state.startswith("FORCED"):
+            return
         heard_count = sum(
             observer == node.name
             or self._world.now - self._heard_at.get((node.name, observer), -1e9) <= FRESH_SECONDS
@@ -113,6 +119,12 @@ class Checker:
                 f"the generation of {node.name} fell to {generation}",
             )
             routes[generation] = node.routing.route
+            everywhere = self._route_of.setdefault(generation, node.routing.route)
+            self._claim(
+                "one route per generation",
+                everywhere == node.routing.route,
+                f"{node.name} has another route in generation {generation} than others have",
+            )
         self._claim(
             "one route per generation",
             routes[generation] == node.routing.route and generation == max(routes),
@@ -181,3 +193,7 @@ class Checker:
         for name, node in self._world.nodes.items():
             state = node.routing.state
             self._claim("the way back", state == "PRIMARY", f"{name} is still {state}")
+        generations = {node.routing.generation for node in self._world.nodes.values()}
+        self._claim(
+            "one number per change", len(generations) == 1, f"the nodes are at {generations}"
+        )

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from farspan.catalog.federation import OwnedCatalog, PeerReport
-from farspan.endpoints.failover import Route, Routing, State, weigh
+from farspan.endpoints.failover import NO_ORDER, Order, Route, Routing, State, weigh
+from farspan.endpoints.overrides import Overrides, SavedOverride
 from farspan.health.ballots import Ballots
 from farspan.health.check import CheckState, ProbeResult, final_status, step
 from farspan.ingest.entries import Placement, accept_entries
 from farspan.model.event import EventBatch
 from farspan.model.health_check import Vote
+from farspan.model.route import Override
 from farspan.replication.link import (
     WAIT_SECONDS_MAX,
     Admission,
@@ -91,7 +93,8 @@ class Node:
         self.is_region = name in REGIONS
         self.store = MemoryStore()
         self.catalogs: dict[str, OwnedCatalog] = {EAST: CATALOG}
-        self.routes_copy: tuple[State, int] | None = None
+        self.routes_copy: tuple[State, int, tuple[float, ...]] | None = None
+        self.orders_copy: dict[str, SavedOverride] = {}
         self.is_alive = self.is_hung = self.disk_is_full = False
         self.life = 0
 
@@ -116,9 +119,18 @@ class Node:
         self.link = Link(since=self.monotonic())
         self.waiting: dict[int, Waiting] = {}
         self.routing = Routing(since=self.monotonic())
+        self.generation_heard = 0
+        self.overrides = Overrides()
+        self.overrides.load(self.orders_copy, self.monotonic(), self.wall())
         if self.routes_copy is not None:
-            state, generation = self.routes_copy
-            self.routing = Routing(state=state, generation=generation, since=self.monotonic())
+            state, generation, failovers = self.routes_copy
+            ahead = self.wall() - self.monotonic()
+            self.routing = Routing(
+                state=state,
+                generation=generation,
+                since=self.monotonic(),
+                failovers=tuple(min(at - ahead, self.monotonic()) for at in failovers),
+            )
         timers = [Look(), Tell()]
         timers += [Observe()] if self.name in OBSERVERS else []
         timers += [Pull(0)] if self.is_region else []
@@ -192,6 +204,8 @@ class Node:
             catalogs=tuple(self.catalogs.values()),
             votes=self.ballots.fresh_of(self.name, self.monotonic()),
             replication_lags=lags,
+            overrides=self.overrides.told({STREAM}, self.monotonic()),
+            generations={STREAM: self.routing.generation},
         )
         for other in NODES:
             if other != self.name:
@@ -211,12 +225,34 @@ class Node:
         self.catalogs = merged.catalogs
         self.ballots.hear(report.node, report.votes, self.monotonic())
         self.reports[report.node] = (self.monotonic(), report)
+        self.generation_heard = max(self.generation_heard, report.generations.get(STREAM, 0))
+        for override in report.overrides:
+            self._hear(override)
 
     def configure(self) -> None:
         """Change the endpoint: a new version of the catalog."""
         catalog = self.catalogs[EAST]
         self.catalogs[EAST] = msgspec.structs.replace(catalog, version=catalog.version + 1)
         self.world.say(self.name, f"catalog version {catalog.version + 1}")
+
+    def order(self, route: Route | None, *, paused: bool, seconds: float | None) -> None:
+        """Take what people order."""
+        override = Override(
+            endpoint_id=STREAM,
+            version=self.overrides.version_after(STREAM, self.wall()),
+            node=self.name,
+            by="root",
+            set_at=self.wall(),
+            route=route,
+            paused=paused,
+            seconds_left=seconds,
+        )
+        self.world.say(self.name, f"is ordered route={route} paused={paused} seconds={seconds}")
+        self._hear(override)
+
+    def _hear(self, override: Override) -> None:
+        if self.overrides.take(override, self.monotonic()):
+            self.orders_copy = self.overrides.saved(self.monotonic(), self.wall())
 
     # --- routing --------------------------------------------------------------------------
 
@@ -232,14 +268,25 @@ class Node:
             caught_up=self._caught_up(),
             now=self.monotonic(),
             hold=HOLD,
+            order=self._order(),
+            generation_heard=self.generation_heard,
         )
         if self.routing is not former:
             self._changed(former)
         self.world.set_timer(self, LOOK_SECONDS, Look())
 
+    def _order(self) -> Order:
+        override = self.overrides.of(STREAM, self.monotonic())
+        return Order(route=override.route, paused=override.paused) if override else NO_ORDER
+
     def _changed(self, former: Routing) -> None:
         routing = self.routing
-        self.routes_copy = (routing.state, routing.generation)
+        ahead = self.wall() - self.monotonic()
+        self.routes_copy = (
+            routing.state,
+            routing.generation,
+            tuple(at + ahead for at in routing.failovers),
+        )
         self.world.say(
             self.name,
             f"{former.state} -> {routing.state} generation={routing.generation}: {routing.reason}",

@@ -12,6 +12,7 @@ import random
 from dataclasses import dataclass
 
 from farspan.ingest.entries import Entry
+from farspan.model.route import Route
 from farspan.replication.link import Mode
 from simulator.checkers import Checker
 from simulator.node import Node
@@ -37,7 +38,18 @@ END_AT = 42.0
 CALL_COUNT = 30
 ATTEMPTS_MAX = 8
 CLIENT_SECONDS_MAX = 4.0
-KINDS = ("kill", "kill", "hang", "cut", "cut-one-way", "isolate", "disk", "storm", "configure")
+KINDS = (
+    "kill",
+    "kill",
+    "hang",
+    "cut",
+    "cut-one-way",
+    "isolate",
+    "disk",
+    "storm",
+    "configure",
+    "order",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +228,22 @@ class World:
             case "configure":
                 if not fault.ends and self.nodes[EAST].is_alive:
                     self.nodes[EAST].configure()
+            case "order":
+                self._order(node, ends=fault.ends)
             case _:
                 links = self._links(fault)
                 self.cuts = self.cuts - links if fault.ends else self.cuts | links
+
+    def _order(self, node: Node, *, ends: bool) -> None:
+        """Have people force or pause the route at a node; what has no end is taken back at one."""
+        if not node.is_alive or node.is_hung:
+            return
+        if ends:
+            node.order(None, paused=False, seconds=None)
+            return
+        route = self.random.choice((Route.PRIMARY, Route.SECONDARY, None))
+        seconds = self.random.choice((1.0, 4.0, None))
+        node.order(route, paused=route is None, seconds=seconds)
 
     def _links(self, fault: Fault) -> set[tuple[str, str]]:
         if fault.kind == "cut-one-way":
@@ -250,3 +275,4 @@ class World:
             node.disk_is_full = False
             self._kill(node, ends=True)
             self._hang(node, ends=True)
+        self._order(self.nodes[EDGE], ends=True)

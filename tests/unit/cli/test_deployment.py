@@ -71,3 +71,30 @@ def test_the_environments_word_is_for_the_run(
 
     monkeypatch.delenv("FARSPAN_TIME_SCALE")
     assert LOCAL_TIME_SCALE == prepare(tmp_path, REGIONS, PORT, auth=False).health.time_scale
+
+
+def test_in_dns_mode_each_node_has_an_address(tmp_path: Path) -> None:
+    """The Regions' are equally near to a client, so that the name server's order holds."""
+    config = prepare(tmp_path, REGIONS, PORT, auth=False, zone="amazonaws.com")
+
+    assert config == load_config(tmp_path / CONFIG_FILE_NAME, {})
+    assert [node.addresses for node in config.nodes] == [
+        ("127.0.0.4",),
+        ("127.0.0.2",),
+        ("127.0.0.3",),
+    ]
+    assert config.dns is not None
+    assert (config.dns.zone, config.dns.listen) == ("amazonaws.com", "127.0.0.1:53")
+
+
+def test_dns_mode_stays_as_the_file_has_it(tmp_path: Path) -> None:
+    """`up` without `--dns` on the same directory keeps the mode, the addresses and the port."""
+    prepare(tmp_path, REGIONS, PORT, auth=False, zone="amazonaws.com")
+    changed = written(tmp_path).replace("127.0.0.1:53", "127.0.0.9:5353").replace(".0.4", ".0.44")
+    (tmp_path / CONFIG_FILE_NAME).write_text(changed)
+    config = prepare(tmp_path, REGIONS, PORT, auth=False)
+
+    assert config.dns is not None
+    assert config.dns.listen == "127.0.0.9:5353"
+    assert config.nodes[0].addresses == ("127.0.0.44",)
+    assert config.tls is not None

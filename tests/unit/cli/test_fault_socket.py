@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from farspan.cli.deployment import Deployment, Process
+from farspan.cli.deployment import Deployment, Process, answers
 from farspan.cli.fault_socket import SOCKET_NAME, FaultConnection, FaultServer, connect
 from farspan.cli.processes import FaultRefused, ProcessFault
 from farspan.config import Config, NodeConfig
@@ -41,7 +41,13 @@ def deployment(tmp_path: Path) -> Iterator[Deployment]:
         thread.start()
         node = NodeConfig(name=EAST, url=f"http://127.0.0.1:{server.server_port}", region=EAST)
         with Deployment(Config(nodes=(node,)), data) as made:
-            made.processes[EAST] = Process(node, data / "log", subprocess.Popen(["sleep", "600"]))
+            made.processes[EAST] = Process(
+                EAST,
+                ("serve", "--region", EAST),
+                data / "log",
+                lambda: answers(node.url),
+                subprocess.Popen(["sleep", "600"]),
+            )
             yield made
         server.shutdown()
         thread.join()

@@ -100,6 +100,7 @@ class Api:
             archives=self.archives,
             delivery=self.delivery,
             logs=None,
+            metrics=None,
         )
         self.schedules = ScheduleService(store, self.clock, self.delivery.planned, 60.0)
         self.plane.resources.subscribe(self._on_resource)

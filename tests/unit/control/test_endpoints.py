@@ -82,6 +82,7 @@ class Api:
             archives=None,
             delivery=None,
             logs=None,
+            metrics=None,
         )
 
     async def __call__(self, name: str, caller: Caller = OWN, **params: Any) -> dict[str, Any]:

@@ -70,6 +70,7 @@ class Api:
             archives=None,
             delivery=None,
             logs=None,
+            metrics=None,
         )
 
     async def __call__(self, name: str, caller: Caller = OWN, **params: object) -> Params:

@@ -135,6 +135,7 @@ def test_a_delivery_has_what_its_target_says() -> None:
         "payload": EVENT,
         "is_invalid": False,
         "planned_at": 5.0,
+        "ingested_at": 4.0,
         "attempt_count": 0,
         "retry_policy": RetryPolicy(),
         "dead_letter_arn": None,

@@ -17,6 +17,8 @@ from farspan.delivery.attempt import Exhausted
 from farspan.delivery.lane import Item, Lane
 from farspan.delivery.service import LEASE_SECONDS, RETRY_TIMERS, DeliveryService, delivery_cursor
 from farspan.ingest.entries import Entry, Placement, accept_entries
+from farspan.metrics.meter import Meter
+from farspan.metrics.rules import RuleMeasures
 from farspan.model.delivery import DELIVERED, Delivery, Outcome, Verdict
 from farspan.model.event import CallId, EventBatch
 from farspan.model.rule import RetryPolicy, Rule, RuleState, Target
@@ -33,6 +35,8 @@ ACCOUNT = "000000000000"
 BUS = f"{ACCOUNT}/default"
 START = 1_700_000_000.0
 DAY = 86_400
+RULE_ARN = f"arn:aws:events:us-east-1:{ACCOUNT}:rule/r"
+UNCOUNTED = RuleMeasures(Meter(), RULE_ARN)
 QUEUE = f"arn:aws:sqs:us-east-1:{ACCOUNT}:letters"
 
 BUSY = Outcome(verdict=Verdict.RETRYABLE, error_code="THROTTLED", error_message="busy")
@@ -744,7 +748,9 @@ async def test_a_parked_delivery_that_is_tried_meanwhile_keeps_its_pause(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Room in a lane brings forward what waits for room, never what waits for its next attempt."""
-    lane = Lane(RecordingTarget(), world.service._settle, world.clock.now, lambda _: None)
+    lane = Lane(
+        RecordingTarget(), world.service._settle, world.clock.now, lambda _: None, UNCOUNTED
+    )
     monkeypatch.setattr(lane_module, "LANE_CAPACITY", 8)
     due = world.clock.now() + 300
     await world.store.commit([PutTimer(RETRY_TIMERS, b"d", due, b"")])
@@ -1031,7 +1037,7 @@ def item(number: int) -> Item:
         Delivery(
             delivery_id=str(number),
             event_id="e",
-            rule_arn="r",
+            rule_arn=RULE_ARN,
             target_id="t",
             target_arn="a",
             payload=b"{}",
@@ -1055,7 +1061,7 @@ async def test_a_lane_sends_in_batches_of_its_targets_size() -> None:
     async def settle(attempts: Sequence[tuple[Item, Outcome]]) -> None:
         settled.extend(item.delivery.delivery_id for item, _ in attempts)
 
-    lane = Lane(sender, settle, lambda: 0.0, lambda _: None, worker_count=1)
+    lane = Lane(sender, settle, lambda: 0.0, lambda _: None, UNCOUNTED, worker_count=1)
     for number in range(7):
         assert lane.offer(item(number))
     await turns()
@@ -1074,7 +1080,7 @@ async def test_a_lane_has_room_for_so_many(monkeypatch: pytest.MonkeyPatch) -> N
     async def settle(_: Sequence[tuple[Item, Outcome]]) -> None:
         """Do nothing."""
 
-    lane = Lane(sender, settle, lambda: 0.0, lambda _: None)
+    lane = Lane(sender, settle, lambda: 0.0, lambda _: None, UNCOUNTED)
     first = [lane.offer(item(number)) for number in range(3)]
     await turns()
     full = lane.offer(item(3))

@@ -648,6 +648,72 @@ async def test_a_backlog_leaves_half_of_the_time_to_others(pair: Pair) -> None:
     await pair.close()
 
 
+def put_backlog(pair: Pair) -> None:
+    """Let east accept what takes seconds to copy at a tenth of a second a step."""
+    for number in range(200):
+        pair.put(EAST, f"old {number:03}", event_count=100)
+    pair.stores[EAST].read_seconds = 0.1
+
+
+async def test_the_newest_events_do_not_wait_for_a_backlog(pair: Pair) -> None:
+    """What is accepted while a long backlog is copied crosses at once, and each event once."""
+    put_backlog(pair)
+    await pair.start()
+    await pair.settle(1)
+    for number in range(4):
+        pair.put(EAST, f"new {number}")
+        await pair.settle(0.25)
+        assert pair.holds(WEST, f"new {number}")
+    status = pair.services[WEST].status(ORDERS)
+    assert status["backlog_count"] > 10_000
+    assert status["ahead_count"] == 4
+    await pair.settle(60)
+    shipped = Counter(pair.shipped_calls(EAST))
+
+    assert pair.calls(WEST) == pair.calls(EAST)
+    assert set(shipped.values()) == {1}
+    assert pair.services[WEST].status(ORDERS)["backlog_count"] == 0
+    await pair.close()
+
+
+async def test_g5_what_was_copied_ahead_does_not_count_before_its_turn(pair: Pair) -> None:
+    """Until the backlog is copied, the cursor says what is here without a gap: at both ends."""
+    put_backlog(pair)
+    await pair.start()
+    await pair.settle(1)
+    pair.put(EAST, "new")
+    await pair.settle(0.5)
+    cursor = await pair.stores[WEST].cursor(
+        replication_cursor(ORDERS.endpoint_id, EAST, pair.log_ids[EAST])
+    )
+
+    assert pair.holds(WEST, "new")
+    assert cursor == pair.services[WEST]._pullers[ORDERS.endpoint_id].cursor < 10_000
+    assert pair.services[EAST].shipped(ORDERS) <= cursor
+    await pair.close()
+
+
+@pytest.mark.parametrize("fault", ["restart", "cut"])
+async def test_g9_copying_ahead_may_end_at_any_time(pair: Pair, fault: str) -> None:
+    """Afterwards the backlog is copied on in order, and what came ahead is there already."""
+    put_backlog(pair)
+    await pair.start()
+    await pair.settle(1)
+    pair.put(EAST, "new 1")
+    await pair.settle(0.5)
+    if fault == "restart":
+        await pair.restart(WEST)
+    else:
+        pair.down = {EAST, WEST}
+        await pair.settle(10)
+        pair.down = set()
+    pair.put(EAST, "new 2")
+    await pair.settle(60)
+
+    assert pair.calls(WEST) == pair.calls(EAST)
+    await pair.close()
+
+
 async def test_two_endpoints_of_one_bus_are_two_streams(pair: Pair) -> None:
     """Each is numbered by itself, and both reach the same bus."""
     for region in (EAST, WEST):

@@ -194,6 +194,14 @@ class Pair:
         """Return which calls' events are on a Region's bus, sorted."""
         return sorted(str(event["detail-type"]) for event in await self.events(region))
 
+    def calls(self, region: str) -> list[bytes]:
+        """Return the calls on a Region's bus, sorted, each as often as it is there."""
+        return sorted(batch.call for batch in self.stores[region]._logs[BUS].batches)
+
+    def holds(self, region: str, name: str) -> bool:
+        """Return whether a call's events are on a Region's bus."""
+        return call_id_of("key", name, b"") in self.calls(region)
+
     def shipped_calls(self, region: str) -> list[bytes]:
         """Return every call that a Region shipped, each as often as it did."""
         return [

@@ -220,3 +220,113 @@ async def test_a_body_without_end_is_not_read_for_ever() -> None:
 
     assert 4 == len(connection.left)
     assert 413 == connection.sent[0]["status"]
+
+
+# --- all bodies together ----------------------------------------------------------------------
+
+
+class Slow(Waiting):
+    """A client whose whole body comes at once, after a head that says how long it is."""
+
+    async def run(self, headers: Sequence[tuple[bytes, bytes]] = (), **scope: Any) -> None:
+        """Serve one request of 40 bytes."""
+        self.left = pieces(b"x" * 40)
+        whole = {
+            "type": "http",
+            "method": "POST",
+            "raw_path": b"/",
+            "query_string": b"",
+            "headers": headers or [(b"content-length", b"40")],
+        }
+        await scope["application"](whole, self.receive, self.send)
+
+
+async def begin(
+    clients: Sequence[Slow], headers: Sequence[tuple[bytes, bytes]] = ()
+) -> list[asyncio.Task[None]]:
+    """Let the clients send one after the other to an application that has room for 100 bytes."""
+    answering = iter([client.answer for client in clients])
+
+    async def answer(request: Request) -> Response:
+        return await next(answering)(request)
+
+    application = Application(answer, held_bytes_max=100)
+    tasks = []
+    for client in clients:
+        tasks.append(asyncio.create_task(client.run(headers, application=application)))
+        await turns()
+    return tasks
+
+
+async def test_bodies_beyond_the_room_wait_in_their_sockets() -> None:
+    """Nothing of a third body is read while two take the room; it is when one is answered."""
+    clients = [Slow(), Slow(), Slow()]
+    tasks = await begin(clients)
+    before = [len(client.left) for client in clients]
+    clients[0].comes.set()
+    await tasks[0]
+    await turns()
+    after = [len(client.left) for client in clients]
+    for client in clients:
+        client.comes.set()
+    await asyncio.gather(*tasks)
+
+    assert ([0, 0, 1], [0, 0, 0]) == (before, after)
+    assert ["answered"] * 3 == [client.ended for client in clients]
+
+
+async def test_a_client_that_gives_up_waiting_leaves_its_place() -> None:
+    """Cancelled while it waits for room, it takes none from those behind it."""
+    clients = [Slow(), Slow(), Slow(), Slow()]
+    tasks = await begin(clients)
+    tasks[2].cancel()
+    await turns()
+    clients[0].comes.set()
+    await turns()
+    last = len(clients[3].left)
+    for client in clients:
+        client.comes.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert 0 == last
+    assert b"late" == clients[3].sent[1]["body"]
+    assert [] == clients[2].sent
+
+
+@pytest.mark.parametrize(
+    ("headers", "byte_count"),
+    [
+        ({}, 0),
+        ({"content-length": "40"}, 40),
+        ({"content-length": "99999999999"}, BODY_BYTES_MAX),
+        ({"content-length": "x"}, 0),
+        ({"transfer-encoding": "chunked"}, BODY_BYTES_MAX),
+    ],
+    ids=["none", "length", "too-long", "nonsense", "chunked"],
+)
+def test_room_is_taken_for_the_largest_that_a_body_may_become(
+    headers: dict[str, str], byte_count: int
+) -> None:
+    """Taken before the first byte is read, so that no two bodies wait for each other."""
+    assert byte_count == asgi._announced(headers)
+
+
+async def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its room goes to others; the client is told to try again, and its connection is closed."""
+    monkeypatch.setattr(asgi, "BODY_SECONDS_MAX", 0.01)
+    never = Waiting()
+    never.left = []
+    application = Application(never.answer, held_bytes_max=100)
+    whole = {
+        "type": "http",
+        "method": "POST",
+        "raw_path": b"/",
+        "query_string": b"",
+        "headers": [(b"content-length", b"100"), (b"x-amz-target", b"AWSEvents.PutEvents")],
+    }
+    await application(whole, never.receive, never.send)
+
+    assert 503 == never.sent[0]["status"]
+    assert (b"connection", b"close") in never.sent[0]["headers"]
+    assert b"ServiceUnavailable" in never.sent[1]["body"]
+    assert 100 == application._room._left
