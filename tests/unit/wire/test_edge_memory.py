@@ -17,11 +17,12 @@ from contextlib import closing
 
 import pytest
 
-from farspan.app import Node, http_server, open_node
+from farspan.app import Node, open_node
 from farspan.catalog.federation import OwnedCatalog
 from farspan.config import Config, NodeConfig
 from farspan.model.endpoint import Endpoint, EndpointState
 from farspan.model.route import Route
+from farspan.serving import http_server
 
 EAST, WEST = "us-east-1", "us-west-2"
 EVENT_BYTES = 500_000
