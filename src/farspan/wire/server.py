@@ -42,6 +42,7 @@ from farspan.wire.access import UNKNOWN_KEY
 from farspan.wire.forward import (
     FORWARDED_HEADER,
     INVOCATION_HEADER,
+    SECURE_HEADER,
     UNAVAILABLE_STATUS,
     check_mark,
 )
@@ -89,6 +90,8 @@ class Server:
         try:
             if FORWARDED_HEADER in request.headers:
                 check_mark(request.headers[FORWARDED_HEADER], self._services.config.cluster_secret)
+                if SECURE_HEADER in request.headers:
+                    request = msgspec.structs.replace(request, is_secure=True)
             page = await self._pages.page(request)
             if page is not None:
                 return page
