@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.parity.conftest import deploy, endpoint_settings
 
-import farspan.app
+import farspan.serving
 
 if TYPE_CHECKING:
     from tests.parity.conftest import ClientFactory, Deployment, Eventually
@@ -24,7 +24,7 @@ Clients = Callable[..., Any]
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Two Regions and an edge that only this file stops, without grace, and starts."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(farspan.app, "GRACE_SECONDS", 0)
+        patch.setattr(farspan.serving, "GRACE_SECONDS", 0)
         running = deploy((EAST, WEST), edge=True, auth=True, data=tmp_path_factory.mktemp("own"))
         yield running
         running.stop()
