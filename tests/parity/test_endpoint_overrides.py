@@ -152,7 +152,7 @@ def test_the_history_tells_each_change_once(order: Any, ask: Ask, routed: Global
         assert generations[-1] == last["generation"]
 
 
-def test_each_change_of_route_is_an_event_on_both_default_buses(
+def test_g12_each_change_of_route_is_an_event_on_both_default_buses(
     order: Any,
     client: ClientFactory,
     routed: GlobalEndpoint,
