@@ -1,9 +1,10 @@
 """Measures replication: its rate, its lag, what synchronous modes cost, and catching up.
 
-Two Regions as real processes, SigV4A-signed PutEvents with an EndpointId straight to the primary
-Region, 10 entries of 1 KB a call, durable in both. The load comes from this process, so on two
-cores three share the machine; `cpu_us_per_event` says what each Region's process spent, whoever
-else used the machine. Run it as `make bench-replication`; `--only` chooses.
+What it takes of the processor by itself comes first (`replication_stages`). Then two Regions as
+real processes, SigV4A-signed PutEvents with an EndpointId straight to the primary Region, 10
+entries of 1 KB a call, durable in both. The load comes from this process, so on two cores three
+share the machine; `cpu_us_per_event` says what each Region's process spent, whoever else used the
+machine. Run it as `make bench-replication`; `--only` chooses.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from farspan.config import CONFIG_FILE_NAME, Config
 from farspan.store.base import STORE_FILE_NAME
 
 sys.path.insert(0, str(Path(__file__).parent))
+from replication_stages import measure_stages
 from run import RESULTS, Connection, Latencies, Signed, commit, entries, load, machine, signed_v4a
 
 MODES: Final = ("async", "sync", "sync_or_async")
@@ -272,7 +274,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             }
             ids = {name: resources.endpoint_id for name, resources in made.items()}
             bench = Bench(config, deployment, ids)
-            results = {}
+            results: dict[str, Any] = {}
+            if options.only in "stages":
+                results["stages_us_per_event"] = measure_stages()
+                print(json.dumps(results, indent=2), flush=True)
             for name, run in benchmarks_of(bench, options.seconds).items():
                 if options.only in name:
                     results[name] = uvloop.run(run())
