@@ -331,6 +331,7 @@ class Node:
             if region
             else (),
             replication_lags=self._replication_lags(),
+            degraded=region.replication.confirmations.degraded() if region else (),
             overrides=routes.overrides,
             generations=routes.generations,
             route_changes=routes.changes,
