@@ -299,6 +299,7 @@ def main() -> None:
         "at": now.isoformat(timespec="seconds"),
         "commit": commit(),
         "machine": machine(),
+        "load_average": os.getloadavg()[0],
         "seconds_each": options.seconds,
         "results": results,
     }
