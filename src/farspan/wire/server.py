@@ -331,5 +331,22 @@ class Server:
             raise RegionUnreachable("no node of this deployment")
         response = await self._services.forwarder.forward(node.url, request)
         if response.status == UNAVAILABLE_STATUS:
-            raise RegionUnreachable(f"{node.url} answered that it cannot store events now")
+            said = _message_in(response.body)
+            raise RegionUnreachable(
+                f"{node.url} answered that it cannot store events now{said and f': {said}'}"
+            )
         return response
+
+
+class _Said(msgspec.Struct):
+    """What an error's body says."""
+
+    message: str = ""
+
+
+def _message_in(body: bytes) -> str:
+    """Return the message of another node's error, nothing where it has none."""
+    try:
+        return msgspec.json.decode(body, type=_Said).message
+    except msgspec.MsgspecError:
+        return ""
