@@ -108,6 +108,21 @@ async def test_positions_are_dense_in_each_bus(store: Store) -> None:
     assert [await store.log_end(BUS), await store.log_end(OTHER_BUS)] == [6, 2]
 
 
+async def test_commits_of_one_moment_are_read_in_the_order_of_their_positions(
+    store: Store,
+) -> None:
+    """A replica with its cursor beside a put: whoever reads on from the end misses neither."""
+    await store.commit([append(1)])
+    replica = [append(2, stream=STREAM, origin=THERE, sequence=1), MoveCursor("replica", 1)]
+    put, other_put = [append(3, stream=STREAM)], [append(4)]
+    await asyncio.gather(*(store.commit(changes) for changes in (replica, put, other_put)))
+    read = await store.read_log(BUS, 1, 10)
+
+    assert [2, 3, 4] == [found.position for found in read]
+    assert {call(2), call(3), call(4)} == {found.call for found in read}
+    assert 4 == await store.log_end(BUS)
+
+
 async def test_trace_headers_stay_with_their_events(store: Store) -> None:
     """Each event has its own or None; a batch without any has none at all."""
     headers = ("Root=1", None, "Root=2")
