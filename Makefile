@@ -7,7 +7,7 @@ SEED ?= 1
 KILLS ?= 50
 
 .PHONY: all demo drill up example-dns test check lint types contracts unit system sim compiled unit-compiled wheel \
-	bench bench-stages bench-edge bench-control bench-patterns oracle docs lock clean
+	bench bench-stages bench-edge bench-replication bench-control bench-patterns oracle docs lock clean
 
 all: check
 
@@ -80,6 +80,9 @@ bench-edge: $(STAMP) ## what an edge adds to a call, side by side with the Regio
 
 bench-control: $(STAMP) ## the control plane: calls with many rules, start-up, memory per rule
 	$(BIN)/python bench/control.py $(ARGS)
+
+bench-replication: $(STAMP) ## replication's rate, lag, modes and catching up
+	$(BIN)/python bench/replication.py $(ARGS)
 
 bench-patterns: $(STAMP) ## the matcher, pure and compiled; ARGS=--ruler beside event-ruler (Java)
 	-$(BIN)/python hatch_build.py build/compiled

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import time
@@ -130,6 +131,7 @@ def main() -> None:
         "machine": machine(),
         "seconds_each": options.seconds,
         "calls_per_second": options.rate,
+        "load_average": [round(load, 1) for load in os.getloadavg()],
         "results": results,
     }
     out = options.out or RESULTS / f"{now:%Y-%m-%d}-{commit()}-edge.json"

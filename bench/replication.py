@@ -1,9 +1,10 @@
 """Measures replication: its rate, its lag, what synchronous modes cost, and catching up.
 
-Two Regions as real processes, SigV4A-signed PutEvents with an EndpointId straight to the primary
-Region, 10 entries of 1 KB a call, durable in both. The load comes from this process, so on two
-cores three share the machine; `cpu_us_per_event` says what each Region's process spent, whoever
-else used the machine. Run it as `make bench-replication`; `--only` chooses.
+What it takes of the processor by itself comes first (`replication_stages`). Then two Regions as
+real processes, SigV4A-signed PutEvents with an EndpointId straight to the primary Region, 10
+entries of 1 KB a call, durable in both. The load comes from this process, so on two cores three
+share the machine; `cpu_us_per_event` says what each Region's process spent, whoever else used the
+machine. Run it as `make bench-replication`; `--only` chooses.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from farspan.config import CONFIG_FILE_NAME, Config
 from farspan.store.base import STORE_FILE_NAME
 
 sys.path.insert(0, str(Path(__file__).parent))
+from replication_stages import measure_stages
 from run import RESULTS, Connection, Latencies, Signed, commit, entries, load, machine, signed_v4a
 
 MODES: Final = ("async", "sync", "sync_or_async")
@@ -229,6 +231,7 @@ async def bench_catch_up(bench: Bench, _seconds: float) -> dict[str, Any]:
     os.kill(bench.pid(1), signal.SIGCONT)
     began = time.perf_counter()
     loading = asyncio.create_task(live_for(4))
+    await asyncio.sleep(1)  # what came before the copying began belongs to the backlog
     crossing = asyncio.create_task(crossings(bench, "async", 4))
     await bench.caught_up("async", before + put)
     took = time.perf_counter() - began
@@ -271,7 +274,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             }
             ids = {name: resources.endpoint_id for name, resources in made.items()}
             bench = Bench(config, deployment, ids)
-            results = {}
+            results: dict[str, Any] = {}
+            if options.only in "stages":
+                results["stages_us_per_event"] = measure_stages()
+                print(json.dumps(results, indent=2), flush=True)
             for name, run in benchmarks_of(bench, options.seconds).items():
                 if options.only in name:
                     results[name] = uvloop.run(run())
@@ -293,6 +299,7 @@ def main() -> None:
         "at": now.isoformat(timespec="seconds"),
         "commit": commit(),
         "machine": machine(),
+        "load_average": os.getloadavg()[0],
         "seconds_each": options.seconds,
         "results": results,
     }

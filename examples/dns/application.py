@@ -22,9 +22,10 @@ def publish(endpoint_id: str, seconds: float) -> set[str]:
     """Put events through the endpoint; return the ids that were acknowledged."""
     events = boto3.client("events", "us-east-1")
     acknowledged: set[str] = set()
-    served_by = ""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    served_by, gap = "", 0.0
+    last = time.monotonic()
+    deadline = last + seconds
+    while last < deadline:
         reply = events.put_events(
             EndpointId=endpoint_id,
             Entries=[
@@ -37,11 +38,13 @@ def publish(endpoint_id: str, seconds: float) -> set[str]:
             ],
         )
         acknowledged.add(reply["Entries"][0]["EventId"])
+        gap, last = max(gap, time.monotonic() - last), time.monotonic()
         region = reply["ResponseMetadata"]["HTTPHeaders"]["x-farspan-region"]
         if region != served_by:
             served_by = region
             print(f"event {len(acknowledged)} was taken by {region}", flush=True)
         time.sleep(PAUSE_SECONDS)
+    print(f"longest time between two acknowledgements: {gap:.2f} s", flush=True)
     return acknowledged
 
 

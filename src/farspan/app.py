@@ -331,6 +331,7 @@ class Node:
             if region
             else (),
             replication_lags=self._replication_lags(),
+            degraded=region.replication.confirmations.degraded() if region else (),
             overrides=routes.overrides,
             generations=routes.generations,
             route_changes=routes.changes,
@@ -370,10 +371,18 @@ class Node:
             "override": self.routing.override(endpoint),
             "under_way": self.routing.parked_count(endpoint),
             "history": self.routing.states(endpoint),
+            "degraded_in": self._degraded_in(endpoint),
         }
         if self.region is not None:
             status["replication"] = self.region.replication.status(endpoint)
         return status
+
+    def _degraded_in(self, endpoint: Endpoint) -> list[str]:
+        """Return the Regions that the endpoint's other Region does not follow, as it should."""
+        told = {report.region: report.degraded for report in self.catalog.reports()}
+        if self.region is not None:
+            told[self.node.region] = self.region.replication.confirmations.degraded()
+        return sorted(r for r, degraded in told.items() if r and endpoint.endpoint_id in degraded)
 
     # --- life -----------------------------------------------------------------------------
 

@@ -108,6 +108,21 @@ async def test_positions_are_dense_in_each_bus(store: Store) -> None:
     assert [await store.log_end(BUS), await store.log_end(OTHER_BUS)] == [6, 2]
 
 
+async def test_commits_of_one_moment_are_read_in_the_order_of_their_positions(
+    store: Store,
+) -> None:
+    """A replica with its cursor beside a put: whoever reads on from the end misses neither."""
+    await store.commit([append(1)])
+    replica = [append(2, stream=STREAM, origin=THERE, sequence=1), MoveCursor("replica", 1)]
+    put, other_put = [append(3, stream=STREAM)], [append(4)]
+    await asyncio.gather(*(store.commit(changes) for changes in (replica, put, other_put)))
+    read = await store.read_log(BUS, 1, 10)
+
+    assert [2, 3, 4] == [found.position for found in read]
+    assert {call(2), call(3), call(4)} == {found.call for found in read}
+    assert 4 == await store.log_end(BUS)
+
+
 async def test_trace_headers_stay_with_their_events(store: Store) -> None:
     """Each event has its own or None; a batch without any has none at all."""
     headers = ("Root=1", None, "Root=2")
@@ -817,6 +832,34 @@ async def test_many_commits_at_once_are_all_kept(store: Store) -> None:
     assert sorted(p for p in positions if p) == list(range(1, 541, 2))
     assert await store.log_end(BUS) == 540
     assert [d.version for d in await store.documents("count")] == [270]
+
+
+async def test_logs_are_read_in_order_whatever_was_committed_at_once(store: Store) -> None:
+    """Appends alone, and with cursors or documents, of several streams and buses, share a sync."""
+    with_others = ([], [MoveCursor("c", 1)], [PutDocument("d", b"")])
+    commits: list[list[Change]] = []
+    for number in range(1, 61):
+        bus = BUS if number % 5 else OTHER_BUS
+        batch = append(number, number % 3 + 1, event_bus=bus, stream="s" if number % 2 else None)
+        commits.append([batch, *with_others[number % 3]])
+    appended = await asyncio.gather(*(store.commit(each) for each in commits))
+    repeated = await store.commit([append(1, 2, stream="s"), append(61, stream="s")])
+
+    assert [each[0].repeated for each in appended] == [False] * 60
+    assert [each.repeated for each in repeated] == [True, False]
+    for event_bus in (BUS, OTHER_BUS):
+        end = await store.log_end(event_bus)
+        for after in range(end + 1):
+            batches = await store.read_log(event_bus, after, 1_000)
+            read = [b.position + n for b in batches for n in range(len(b.events))]
+            assert [position for position in read if position > after] == [
+                *range(after + 1, end + 1)
+            ]
+    end = (await store.stream_bounds("s", append(1).batch.origin)).end
+    for after in range(end + 1):
+        batches = await store.read_stream("s", append(1).batch.origin, after, 1_000)
+        read = [b.sequence + n for b in batches for n in range(len(b.events))]
+        assert [sequence for sequence in read if sequence > after] == [*range(after + 1, end + 1)]
 
 
 async def test_a_cancelled_caller_leaves_the_others_alone(store: Store) -> None:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.parity.conftest import endpoint_settings
 
 from farspan.cli import main
+from farspan.config import Credential
 
 if TYPE_CHECKING:
     from conftest import (
@@ -152,7 +154,7 @@ def test_the_history_tells_each_change_once(order: Any, ask: Ask, routed: Global
         assert generations[-1] == last["generation"]
 
 
-def test_each_change_of_route_is_an_event_on_both_default_buses(
+def test_g12_each_change_of_route_is_an_event_on_both_default_buses(
     order: Any,
     client: ClientFactory,
     routed: GlobalEndpoint,
@@ -255,6 +257,64 @@ def test_another_account_sees_and_moves_nothing(ask: Ask, routed: GlobalEndpoint
 def test_without_a_signature_nothing_is_shown(deployment: Deployment, send: Send) -> None:
     """The pages take a key, as every other call does."""
     assert 403 == send(deployment.url, "GET", "/-/endpoints").status
+
+
+POLICIES = {
+    "watcher": {"Effect": "Allow", "Action": ["events:List*", "events:Describe*"]},
+    "mover": {"Effect": "Allow", "Action": "events:UpdateEndpoint"},
+    "elsewhere": {
+        "Effect": "Allow",
+        "Action": "events:*",
+        "Resource": "arn:aws:events:*:*:endpoint/other",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def guarded(deployed: Callable[..., Deployment], client_of: ClientFactory) -> tuple[str, str]:
+    """A deployment with users, and an endpoint in it: its URL, and the EndpointId."""
+    users = [
+        Credential(
+            access_key_id=name,
+            secret_access_key=f"{name}-secret",
+            user_name=name,
+            policy=json.dumps(
+                {"Version": "2012-10-17", "Statement": [{"Resource": "*", **statement}]}
+            ),
+        )
+        for name, statement in POLICIES.items()
+    ]
+    made = deployed(EAST, WEST, credentials=(Credential(), *users))
+    events = client_of(made.url, "events", EAST, ("test", "test"))
+    settings = endpoint_settings("default", "00000000-0000-4000-8000-000000000000")
+    events.create_endpoint(**settings)
+    return made.url, events.describe_endpoint(Name="default")["EndpointId"]
+
+
+@pytest.mark.parametrize(
+    ("user", "allowed"),
+    [("test", "list history override"), ("watcher", "list history"), ("mover", "override"),
+     ("elsewhere", "")],
+)  # fmt: skip
+def test_a_users_policy_says_which_pages_it_may_have(
+    guarded: tuple[str, str], send: Send, signed_headers: SignedHeaders, user: str, allowed: str
+) -> None:
+    """ListEndpoints, DescribeEndpoint and UpdateEndpoint are the actions."""
+    url, endpoint_id = guarded
+    key = (user, "test" if user == "test" else f"{user}-secret")
+    statuses = {}
+    for page, method, path in (
+        ("list", "GET", "/-/endpoints"),
+        ("history", "GET", f"/-/endpoints/{endpoint_id}/history"),
+        ("override", "PUT", f"/-/endpoints/{endpoint_id}/override"),
+    ):
+        body = b"{}" if method == "PUT" else b""
+        headers = signed_headers(url, method, path, body=body, key=key)
+        reply = send(url, method, path, headers=headers, body=body)
+        assert reply.status == 200 or "AccessDeniedException" == reply.error["__type"]
+        statuses[page] = reply.status == 200
+
+    assert allowed.split() == [page for page, ok in statuses.items() if ok]
 
 
 # --- the command line ------------------------------------------------------------------------

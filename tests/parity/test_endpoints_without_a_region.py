@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -11,10 +12,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.parity.conftest import deploy, endpoint_settings
 
-import farspan.app
+import farspan.serving
 
 if TYPE_CHECKING:
-    from tests.parity.conftest import ClientFactory, Deployment, Eventually
+    from tests.parity.conftest import (
+        ClientFactory,
+        Deployment,
+        Eventually,
+        Reply,
+        Send,
+        SignedHeaders,
+    )
 
 EAST, WEST = "us-east-1", "us-west-2"
 Clients = Callable[..., Any]
@@ -24,7 +32,7 @@ Clients = Callable[..., Any]
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Two Regions and an edge that only this file stops, without grace, and starts."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(farspan.app, "GRACE_SECONDS", 0)
+        patch.setattr(farspan.serving, "GRACE_SECONDS", 0)
         running = deploy((EAST, WEST), edge=True, auth=True, data=tmp_path_factory.mktemp("own"))
         yield running
         running.stop()
@@ -56,6 +64,25 @@ def made(clients: Clients, eventually: Eventually) -> dict[str, Any]:
 
     eventually(known_there)
     return described(clients, EAST)
+
+
+Ask = Callable[..., "Reply"]
+
+
+@pytest.fixture
+def ask(own: Deployment, send: Send, signed_headers: SignedHeaders) -> Ask:
+    """Ask a node for one of its own pages; the signature is for a Region."""
+
+    def ask(
+        method: str, path: str, node: str | None, value: object = None, *, region: str = EAST
+    ) -> Reply:
+        url, body = own.url_of(node), b"" if value is None else json.dumps(value).encode()
+        headers = signed_headers(url, method, path, body=body, region=region)
+        reply = send(url, method, path, headers=headers, body=body)
+        assert reply.status == 200, reply.body
+        return reply
+
+    return ask
 
 
 def described(clients: Clients, region: str, **more: str) -> dict[str, Any]:
@@ -126,6 +153,60 @@ def test_an_endpoint_that_was_deleted_while_its_secondary_was_down_is_gone_there
 
     west = clients(region=WEST)
     eventually(lambda: not west.list_endpoints(NamePrefix="short", HomeRegion=EAST)["Endpoints"])
+
+
+def changes_on(ask: Ask, region: str) -> list[dict[str, Any]]:
+    """Return the details of the changes of routes on a Region's default bus."""
+    page = json.loads(ask("GET", "/-/events?bus=default&last=100", region, region=region).body)
+    events = [logged["event"] for logged in page["events"]]
+    return [e["detail"] for e in events if e["detail-type"] == "Endpoint State Change"]
+
+
+def test_an_order_outlives_the_region_that_took_it(
+    own: Deployment, ask: Ask, made: dict[str, Any], eventually: Eventually
+) -> None:
+    """The others go by it while that Region is down, and so does that Region when it is back."""
+    path = f"/-/endpoints/{made['EndpointId']}/override"
+    ask("PUT", path, EAST, {"route": "SECONDARY", "reason": "before the end"})
+    own.stop_node(EAST)
+    try:
+        seen = [json.loads(ask("GET", "/-/endpoints", node).body) for node in (None, WEST)]
+    finally:
+        own.start_node(EAST)
+    again = json.loads(ask("GET", "/-/endpoints", EAST).body)
+    ask("PUT", path, None, {"route": "PRIMARY"})
+    ask("PUT", path, None, {})
+
+    for answer in (*seen, again):
+        assert "before the end" == answer["endpoints"][0]["override"]["reason"]
+        assert WEST == answer["endpoints"][0]["region"]
+
+
+def test_a_region_that_was_down_has_the_changes_of_routes_later(
+    own: Deployment, ask: Ask, made: dict[str, Any], eventually: Eventually
+) -> None:
+    """Each once on its default bus, as the Region that was up has them."""
+    path = f"/-/endpoints/{made['EndpointId']}/override"
+    own.stop_node(EAST)
+    try:
+        ask("PUT", path, None, {"route": "SECONDARY", "reason": "while it is down"})
+        ask("PUT", path, None, {"route": "PRIMARY", "reason": "while it is down"})
+        told = json.loads(ask("PUT", path, None, {}).body)["told"]
+    finally:
+        own.start_node(EAST)
+
+    def missed(region: str) -> list[int]:
+        found = [d for d in changes_on(ask, region) if "while it is down" in d["reason"]]
+        return [detail["generation"] for detail in found]
+
+    there = eventually(lambda: len(missed(WEST)) == 2 and missed(WEST))
+    eventually(lambda: missed(EAST) == there)
+    own.stop_node(EAST)
+    own.start_node(EAST)
+    eventually(lambda: json.loads(ask("GET", "/-/endpoints", EAST).body)["endpoints"])
+
+    assert "ok" == told[WEST] != told[EAST]
+    assert there == missed(EAST)
 
 
 def test_settings_change_while_events_flow(

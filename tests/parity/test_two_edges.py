@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.parity.conftest import deploy, endpoint_settings
 
-import farspan.app
+import farspan.serving
 
 if TYPE_CHECKING:
     from tests.parity.conftest import (
@@ -31,7 +31,7 @@ Clients = Callable[..., Any]
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Two Regions behind two edges."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(farspan.app, "GRACE_SECONDS", 0)
+        patch.setattr(farspan.serving, "GRACE_SECONDS", 0)
         running = deploy((EAST, WEST), edge=2, auth=True, data=tmp_path_factory.mktemp("edges"))
         yield running
         running.stop()

@@ -62,6 +62,16 @@ def replication_of(up: Up, region: str) -> dict[str, Any]:
     return found
 
 
+def degraded_in(up: Up, node_name: str) -> list[str]:
+    """Return what a node's status says of where the demo endpoint is degraded."""
+    config = load_config(up.data / CONFIG_FILE_NAME)
+    node = config.node_named(node_name)
+    assert node is not None
+    (endpoint,) = (status_of(config, node) or {"endpoints": [{}]})["endpoints"]
+    found: list[str] = endpoint.get("degraded_in", [])
+    return found
+
+
 @pytest.mark.parametrize("lost", range(LOST_DISKS))
 def test_g1_a_lost_disk_costs_no_event_of_a_synchronous_endpoint(
     start_up: StartUp, tmp_path: Path, lost: int
@@ -101,6 +111,7 @@ def test_sync_or_async_degrades_in_a_second_and_comes_back(
     try:
         first, second = put(), put()
         degraded = replication_of(up, EAST)
+        eventually(lambda: degraded_in(up, "edge") == [EAST])
     finally:
         os.kill(pid, signal.SIGCONT)
     eventually(lambda: put()[0] == "both")
@@ -114,6 +125,7 @@ def test_sync_or_async_degrades_in_a_second_and_comes_back(
         True,
     )
     assert replication_of(up, EAST)["degraded"] is False
+    eventually(lambda: degraded_in(up, "edge") == [])
     log = (up.data / f"{EAST}.log").read_text()
     assert "replication degraded endpoint=" in log
     assert "replication restored endpoint=" in log

@@ -22,7 +22,7 @@ def run(*words: str, **settings: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_up_says_what_runs_and_that_it_is_ready(start_up: StartUp) -> None:
-    """The banner has the URL, both Regions, three lines to copy, and ends with `Ready.`."""
+    """The banner has the URL, both Regions, four lines to copy, and ends with `Ready.`."""
     up = start_up()
 
     text = "\n".join(up.lines)
@@ -31,7 +31,7 @@ def test_up_says_what_runs_and_that_it_is_ready(start_up: StartUp) -> None:
     assert "us-west-2" in text
     assert "20 times faster" in text
     copied = up.lines[up.lines.index("Try it:") + 1 : -1]
-    assert len(copied) == 3
+    assert len(copied) == 4
     assert up.lines[-1] == "Ready."
 
 

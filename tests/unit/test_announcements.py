@@ -123,7 +123,7 @@ async def test_a_change_is_an_event_of_eventbridges_own(world: World) -> None:
     }
 
 
-async def test_a_change_is_put_once(world: World) -> None:
+async def test_g12_a_change_is_put_once(world: World) -> None:
     """However often it is looked at, told by others, and whenever the node restarts."""
     world.history = [change(2)]
     announcements = world.start()
@@ -136,7 +136,7 @@ async def test_a_change_is_put_once(world: World) -> None:
     assert [2, 3] == await world.generations()
 
 
-async def test_what_a_region_missed_is_put_when_it_is_back(world: World) -> None:
+async def test_g12_what_a_region_missed_is_put_when_it_is_back(world: World) -> None:
     """In order, all of it."""
     world.history = [change(2)]
     await world.start().put()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
 import ssl
 from pathlib import Path
 
+import aiohttp
 import dns.message
 import dns.rcode
 import msgspec
@@ -20,7 +23,7 @@ from farspan.config import Config, ConfigError, NodeConfig
 from farspan.dns_config import DnsConfig, TlsConfig
 from farspan.model.endpoint import Endpoint, EndpointState
 from farspan.nameserver.answers import Carrier, Responder
-from farspan.serving import NAME_SERVER, name_responder, open_certificate
+from farspan.serving import NAME_SERVER, name_responder, open_certificate, serve_node
 
 EAST, WEST = "us-east-1", "us-west-2"
 NODE = NodeConfig(name="east", url="http://127.0.0.1:4567", region=EAST, addresses=("127.0.0.2",))
@@ -109,6 +112,32 @@ def test_a_certificate_that_is_none_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="no certificate to serve HTTPS"):
         open_certificate(TlsConfig(), tmp_path, NODE)
+
+
+async def test_a_node_serves_https_besides_http(tmp_path: Path) -> None:
+    """Under its certificate's names, to whoever trusts the CA; and it stops both in order."""
+    write(tmp_path, "edge")
+    edge = NodeConfig(name="edge", url="http://127.0.0.1:1")
+    config = Config(nodes=(edge, *CONFIG.nodes), cluster_secret="s")
+    plain, secure = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
+    certificate = open_certificate(TlsConfig(), tmp_path, edge)
+    stop = asyncio.Event()
+    serving = asyncio.create_task(
+        serve_node(config, edge, tmp_path, [plain], stop, (certificate, [secure]))
+    )
+    trusting = ssl.create_default_context(cadata=AUTHORITY.certificate.decode())
+    async with aiohttp.ClientSession() as session:
+        for bound, scheme, how in (
+            (plain, "http", {}),
+            (secure, "https", {"ssl": trusting, "server_hostname": f"sqs.{EAST}.{DOMAIN}"}),
+        ):
+            url = f"{scheme}://127.0.0.1:{bound.getsockname()[1]}/healthz"
+            async with session.get(url, **how) as reply:
+                assert (await reply.json())["node"] == "edge"
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await session.get(url, ssl=trusting, server_hostname=f"s3.{EAST}.{DOMAIN}")
+    stop.set()
+    await serving
 
 
 def ask(responder: Responder, name: str) -> dns.message.Message:

@@ -32,7 +32,8 @@ class PeerReport(msgspec.Struct, frozen=True, kw_only=True):
 
     `catalogs` are all that the node knows, its own included, so that news travels past a broken
     link. `event_buses` are the keys of the buses in the node's own Region. `replication_lags` are
-    seconds by EndpointId, for the streams that the node's Region pulls. `overrides` are the orders
+    seconds by EndpointId, for the streams that the node's Region pulls; `degraded` are the
+    synchronous endpoints whose other Region does not follow the node's. `overrides` are the orders
     about routes that the node knows of, `generations` those of its routes by EndpointId, and
     `route_changes` the latest changes of routes.
     """
@@ -43,6 +44,7 @@ class PeerReport(msgspec.Struct, frozen=True, kw_only=True):
     votes: tuple[Vote, ...] = ()
     event_buses: tuple[str, ...] = ()
     replication_lags: dict[str, float] = {}
+    degraded: tuple[str, ...] = ()
     overrides: tuple[Override, ...] = ()
     generations: dict[str, int] = {}
     route_changes: tuple[RouteChange, ...] = ()

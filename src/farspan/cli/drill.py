@@ -15,6 +15,7 @@ import platform
 import secrets
 import signal
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,10 @@ from farspan.drill.report import DrillReport
 COULD_NOT_RUN = 2
 INTERRUPTED = 130
 RATE_MAX = 5_000.0
+ANSWER_SECONDS_MAX = 10.0
+HEARD_SECONDS_MAX = 2.0
+"""How long the node at the URL may take to hear of an endpoint that was just made."""
+
 NEEDED = ("boto3", "awscrt")
 
 
@@ -225,7 +230,7 @@ def _running_place(stack: contextlib.ExitStack, options: Options) -> Place:
         raise DrillFailed(
             f"{error.format_message()} Or add --up, for a deployment of the drill's own."
         ) from error
-    if remote.status() is None:
+    if remote.status(ANSWER_SECONDS_MAX) is None:
         raise DrillFailed(
             f"No Farspan answers at {remote.url}. Start it with `farspan up`, or add --up, for a "
             "deployment of the drill's own."
@@ -324,11 +329,13 @@ def _own_endpoint(place: Place, options: Options, maker: CanaryMaker) -> tuple[E
 
 
 def _endpoints(place: Place) -> list[EndpointFacts]:
+    """Return the endpoints that the node at the URL knows and that can be put to."""
     found = []
-    for endpoint in (place.remote.status() or {}).get("endpoints", ()):
+    for endpoint in (place.remote.status(ANSWER_SECONDS_MAX) or {}).get("endpoints", ()):
         region, name = endpoint["arn"].split(":")[3], endpoint["arn"].rpartition("/")[2]
-        if endpoint["state"] == "ACTIVE":
-            found.append(facts_of(place.client("events", region).describe_endpoint(Name=name)))
+        described = place.client("events", region).describe_endpoint(Name=name)
+        if described["State"] == "ACTIVE":
+            found.append(facts_of(described))
     return found
 
 
@@ -355,12 +362,16 @@ def _health_check(place: Place, endpoint: EndpointFacts) -> dict[str, Any]:
 
 
 def _users_endpoint(place: Place, name: str) -> EndpointFacts:
-    endpoints = _endpoints(place)
-    found = next((endpoint for endpoint in endpoints if endpoint.name == name), None)
-    if found is None:
-        known = ", ".join(endpoint.name for endpoint in endpoints) or "none"
-        raise DrillFailed(f"There is no active endpoint {name}; there are: {known}.")
-    return found
+    deadline = time.monotonic() + HEARD_SECONDS_MAX
+    while True:
+        endpoints = _endpoints(place)
+        found = next((endpoint for endpoint in endpoints if endpoint.name == name), None)
+        if found is not None:
+            return found
+        if time.monotonic() > deadline:
+            known = ", ".join(endpoint.name for endpoint in endpoints) or "none"
+            raise DrillFailed(f"There is no active endpoint {name}; there are: {known}.")
+        time.sleep(0.1)
 
 
 def _notes_on(place: Place, endpoint: EndpointFacts, drill: str, own: str) -> list[str]:

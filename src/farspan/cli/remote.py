@@ -70,10 +70,10 @@ class Remote:
         headers = {"content-type": "application/json"}
         return self._send("PUT", path, headers=headers, body=msgspec.json.encode(value))
 
-    def status(self) -> dict[str, Any] | None:
+    def status(self, seconds: float = STATUS_SECONDS_MAX) -> dict[str, Any] | None:
         """Return what the node at the URL says of itself, None where it does not say it soon."""
         try:
-            return self._decoded(self._send("GET", STATUS_PATH, seconds=STATUS_SECONDS_MAX))
+            return self._decoded(self._send("GET", STATUS_PATH, seconds=seconds))
         except (Refused, Unreachable):
             return None
 

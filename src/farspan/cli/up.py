@@ -151,6 +151,7 @@ def _print_banner(
         click.echo(
             f"  aws events put-events --endpoint-id {resources.endpoint_id} --entries '{entries}'"
         )
+        click.echo(f"  farspan drill region-down {config.regions[0]} --for 10s{option}")
     else:
         click.echo("  aws events create-event-bus --name orders")
         click.echo("  aws events list-event-buses")

@@ -39,7 +39,7 @@ PATTERN_KEYS: Final = {
 def caller_keys(caller: Caller, *, region: str, now: float) -> dict[str, str]:
     """Return the condition keys that every request of a caller has.
 
-    The node itself speaks plain HTTP, so that no request is known to have come securely.
+    Whether something before the node spoke TLS is not known here: only what a node did counts.
     """
     keys = {
         "aws:CurrentTime": _date(now),
@@ -49,7 +49,7 @@ def caller_keys(caller: Caller, *, region: str, now: float) -> dict[str, str]:
         "aws:PrincipalIsAWSService": "false",
         "aws:PrincipalType": "AssumedRole" if caller.role_arn else "User",
         "aws:RequestedRegion": region,
-        "aws:SecureTransport": "false",
+        "aws:SecureTransport": str(caller.is_secure).lower(),
         "aws:ViaAWSService": "false",
         "aws:userid": caller.user_id or caller.account,
     }

@@ -40,7 +40,7 @@ class Caller:
     `principal` is the ARN of a user or of a role's session; without one it is the account's root.
     `grants` bound what it may do, None by nothing. `role_arn` is the role whose session it is, and
     `issued_at` when a session's token was given out. `url` is where it found the service, if that
-    was by the service's own host name (DNS mode).
+    was by the service's own host name (DNS mode), and `is_secure` whether over TLS.
     """
 
     account: str
@@ -52,6 +52,7 @@ class Caller:
     is_session: bool = False
     issued_at: float | None = None
     url: str | None = None
+    is_secure: bool = False
 
     @property
     def arn(self) -> str:

@@ -16,7 +16,7 @@ from farspan.drill.report import DrillReport, Mark, MarkKind
 WIDTH, LEFT, RIGHT = 960.0, 64.0, 12.0
 LANE, TOP, GAP, BOTTOM = 15.0, 8.0, 34.0, 30.0
 PANELS = (
-    ("acknowledged events per second", 170.0),
+    ("acknowledged events and failed calls per second", 170.0),
     ("slowest call", 84.0),
     ("replication lag", 84.0),
 )

@@ -6,7 +6,8 @@ of them decide on the same evidence. What is kept and what is told is bounded.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import bisect
+from collections.abc import Iterable
 
 from farspan.model.route import RouteChange
 
@@ -18,40 +19,42 @@ TOLD_COUNT_MAX = 16
 
 
 class Changes:
-    """The latest changes of each endpoint's route."""
+    """The latest changes of each endpoint's route, in order of generation."""
 
     def __init__(self) -> None:
-        self._changes: dict[str, dict[int, RouteChange]] = {}
+        self._changes: dict[str, list[RouteChange]] = {}
 
-    def add(self, changes: Iterable[RouteChange]) -> list[RouteChange]:
-        """Keep changes that are not known yet; return these."""
-        new = []
+    def add(self, changes: Iterable[RouteChange]) -> bool:
+        """Keep changes that are not known yet; return whether there were any."""
+        is_new = False
         for change in changes:
-            known = self._changes.setdefault(change.endpoint_id, {})
-            if change.generation in known or change.generation < self._oldest_kept(known):
+            known = self._changes.setdefault(change.endpoint_id, [])
+            place = bisect.bisect_left(known, change.generation, key=_generation)
+            if place < len(known) and known[place].generation == change.generation:
                 continue
-            known[change.generation] = change
-            if len(known) > KEPT_COUNT_MAX:
-                del known[min(known)]
-            new.append(change)
-        return new
-
-    def _oldest_kept(self, known: Collection[int]) -> int:
-        return min(known) if len(known) >= KEPT_COUNT_MAX else 0
+            if place == 0 and len(known) == KEPT_COUNT_MAX:
+                continue  # older than all that are kept
+            known.insert(place, change)
+            del known[:-KEPT_COUNT_MAX]
+            is_new = True
+        return is_new
 
     def of(self, endpoint_id: str) -> list[RouteChange]:
         """Return the changes of an endpoint's route, the newest last."""
-        known = self._changes.get(endpoint_id, {})
-        return [known[generation] for generation in sorted(known)]
+        return list(self._changes.get(endpoint_id, ()))
 
     def told(self, endpoint_ids: Iterable[str]) -> tuple[RouteChange, ...]:
         """Return what other nodes have to hear of these endpoints."""
         return tuple(
             change
             for endpoint_id in endpoint_ids
-            for change in self.of(endpoint_id)[-TOLD_COUNT_MAX:]
+            for change in self._changes.get(endpoint_id, ())[-TOLD_COUNT_MAX:]
         )
 
     def forget(self, endpoint_id: str) -> None:
         """Drop the changes of an endpoint that is gone."""
         self._changes.pop(endpoint_id, None)
+
+
+def _generation(change: RouteChange) -> int:
+    return change.generation

@@ -13,9 +13,12 @@ from typing import cast
 
 from farspan.clock import Clock
 from farspan.nameserver.answers import HEADER, QUERY_BYTES_MAX, Carrier, Responder
-from farspan.nameserver.rate import RateLimit, Verdict
+from farspan.nameserver.rate import RateLimit, Verdict, network_of
 
 CONNECTIONS_MAX = 200
+NETWORK_CONNECTIONS_MAX = 20
+"""Of one network, as `rate` counts them, so that none can keep all others out."""
+
 IDLE_SECONDS_MAX = 5.0
 """How long a connection may be silent, or an answer untaken."""
 
@@ -33,7 +36,7 @@ class NameService:
         self._clock = clock
         self._datagrams: asyncio.DatagramTransport | None = None
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], str | None] = {}
 
     async def start(self, datagrams: socket, stream: socket) -> None:
         """Begin to answer."""
@@ -63,8 +66,9 @@ class NameService:
         task = asyncio.current_task()
         assert task is not None, "a stream server runs its callback in a task"
         try:
-            if len(self._connections) < CONNECTIONS_MAX:
-                self._connections.add(task)
+            network = network_of(writer.get_extra_info("peername")[0])
+            if self._has_room(network):
+                self._connections[task] = network
                 async with asyncio.timeout(CONNECTION_SECONDS_MAX):
                     while await self._exchange(reader, writer):
                         pass
@@ -73,8 +77,14 @@ class NameService:
         except Exception:
             log.exception("question over TCP could not be answered")
         finally:
-            self._connections.discard(task)
+            self._connections.pop(task, None)
             writer.close()
+
+    def _has_room(self, network: str | None) -> bool:
+        of_network = sum(1 for other in self._connections.values() if other == network)
+        if network is not None and of_network >= NETWORK_CONNECTIONS_MAX:
+            return False
+        return len(self._connections) < CONNECTIONS_MAX
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one question; return whether the connection is for more."""

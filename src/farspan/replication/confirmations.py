@@ -151,6 +151,14 @@ class Confirmations:
             return None
         return "both" if self._link(endpoint).state is LinkState.FOLLOWING else "local"
 
+    def degraded(self) -> tuple[str, ...]:
+        """Return the EndpointIds whose other Region did not confirm in time, and is not back."""
+        return tuple(
+            endpoint_id
+            for (endpoint_id, _), link in self._links.items()
+            if link.state is LinkState.AWAY
+        )
+
     def status(self, endpoint: Endpoint) -> dict[str, Any]:
         """Return what people read of the endpoint's link from here."""
         mode, link = self._mode_of(endpoint), self._link(endpoint)

@@ -43,9 +43,9 @@ class ReplicationMeasures:
             self._own[key] = taken
         taken.add(value)
 
-    def shipped(self, endpoint: Endpoint, log: str, batches: Sequence[ShippedBatch]) -> None:
-        """Count batches of a log that the other Region is handed."""
-        key = (endpoint.endpoint_id, log)
+    def shipped(self, endpoint: Endpoint, way: str, batches: Sequence[ShippedBatch]) -> None:
+        """Count batches that the other Region is handed, in order of sequence on each `way`."""
+        key = (endpoint.endpoint_id, way)
         known = self._counted.get(key, 0)
         times = [
             batch.accepted_at for batch in batches if batch.sequence > known for _ in batch.events

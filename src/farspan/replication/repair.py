@@ -27,7 +27,7 @@ from farspan.replication.comparison import (
     split,
     unknown_calls,
 )
-from farspan.replication.stream import StreamReply, StreamRequest, plan_repairs
+from farspan.replication.stream import Purpose, StreamReply, StreamRequest, plan_repairs
 from farspan.store.base import Append, BatchKey, Store
 
 FetchStream = Callable[[str, StreamRequest], Awaitable[StreamReply]]
@@ -140,7 +140,7 @@ class Repairer:
                 after=left[0].sequence - 1,
                 limit=LEAF_SEQUENCES,
                 wait_seconds=0.0,
-                aside=True,
+                purpose=Purpose.AGAIN,
             )
             reply = await self._fetch(origin, request)
             if reply.log != log:

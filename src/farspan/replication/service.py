@@ -37,6 +37,7 @@ from farspan.replication.repair import (
     digests_of,
 )
 from farspan.replication.stream import (
+    Purpose,
     ShippedBatch,
     StreamGap,
     StreamReply,
@@ -334,7 +335,7 @@ class ReplicationService:
                     after=ahead.reached,
                     limit=STEP_EVENT_COUNT,
                     wait_seconds=WAIT_SECONDS,
-                    aside=True,
+                    purpose=Purpose.AHEAD,
                 )
                 reply = await self._fetch(origin, request)
                 if reply.log != ahead.log:
@@ -455,7 +456,7 @@ class ReplicationService:
                 parent_end=await self._store.cursor(copied) if self._parent_log_id else 0,
             )
         # What the other Region asks beyond, it has: only that may leave the log.
-        if not request.aside:
+        if request.purpose is Purpose.IN_ORDER:
             self.confirmations.asked(endpoint, request.region, after=request.after, end=end)
         # Each request has an event of its own: a shared one, cleared by one request between
         # another's look at the log and its wait, would leave that other asleep.
@@ -465,8 +466,10 @@ class ReplicationService:
         try:
             reply = await self._answer(request, grown)
             self._ends[request.stream] = reply.end
-            if reply.batches and not request.aside:
-                self._settings.shipped(endpoint, reply.log, reply.batches)
+            if reply.batches and request.purpose is not Purpose.AGAIN:
+                # What is copied ahead is counted by itself: it is not copied in order as well.
+                way = f"{reply.log} {request.purpose}"
+                self._settings.shipped(endpoint, way, reply.batches)
             return reply
         finally:
             waiting.discard(grown)

@@ -9,6 +9,7 @@ so nothing goes round.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from enum import StrEnum
 
 import msgspec
 
@@ -25,12 +26,19 @@ class StreamUnknown(Exception):
     """The other Region does not know the endpoint, so it cannot tell what it has of its events."""
 
 
+class Purpose(StrEnum):
+    """What a stream's events are asked for."""
+
+    IN_ORDER = "in order"  # to be copied after all before them: what comes before, the asker has
+    AHEAD = "ahead"  # the newest, to be copied ahead of a backlog
+    AGAIN = "again"  # those that are missing from the copy
+
+
 class StreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Ask for a stream's events beyond `after`; wait up to `wait_seconds` where there are none.
 
     `region` is who asks. `log` is the identity of the log in which `after` counts, empty while
-    that is not known. `aside` is set on a question beside the copying in order, for a repair or for
-    what is copied ahead: then `after` says nothing of what the asking Region has.
+    that is not known. Only where it is asked IN_ORDER does `after` say what the asking Region has.
     """
 
     stream: str
@@ -39,7 +47,7 @@ class StreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     after: int
     limit: int
     wait_seconds: float
-    aside: bool = False
+    purpose: Purpose = Purpose.IN_ORDER
 
 
 class ShippedBatch(msgspec.Struct, frozen=True, kw_only=True):

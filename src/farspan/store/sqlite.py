@@ -16,7 +16,7 @@ import math
 import os
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, cast
@@ -156,51 +156,40 @@ class SqliteStore:
 
     def _finish(self, group: list[Commit]) -> None:
         """Tell those who wait, on the event loop."""
-        buses: set[str] = set()
-        lists: set[str] = set()
         for commit in group:
             if not commit.future.done():
                 if commit.error is not None:
                     commit.future.set_exception(commit.error)
                 else:
                     commit.future.set_result(commit.results or [])
-            if commit.error is None:
-                self._note(commit, buses, lists)
-        if buses or lists:
-            for listener in self._listeners:
-                listener(frozenset(buses), frozenset(lists))
-
-    def _note(self, commit: Commit, buses: set[str], lists: set[str]) -> None:
-        """Note what a commit made longer, for the listeners, and what it did to the logs' ends."""
-        for change, result in zip(commit.changes, commit.results or (), strict=True):
+        lists: set[str] = set()
+        appended: list[tuple[Append, Appended]] = []
+        trimmed: set[str] = set()
+        for change, result in _applied(group):
             if isinstance(change, Append):
-                buses.add(change.batch.event_bus)
-                self._remember(change.batch, cast("Appended", result))
+                appended.append((change, cast("Appended", result)))
+            elif isinstance(change, Trim) and result:
+                trimmed.add(change.event_bus)
             elif grows(change):
                 lists.add(change.timers)
-            elif isinstance(change, Trim) and result:
-                self._tail.forget(change.event_bus)
-                self._stream_tail.clear()
+        self._remember(appended, trimmed)
+        buses = frozenset(change.batch.event_bus for change, _ in appended)
+        if buses or lists:
+            for listener in self._listeners:
+                listener(buses, frozenset(lists))
 
-    def _remember(self, batch: EventBatch, appended: Appended) -> None:
-        if appended.repeated:
-            return
-        sequence = appended.last_sequence and appended.last_sequence - len(batch.events) + 1
-        kept = EventBatch(
-            event_bus=batch.event_bus,
-            call=batch.call,
-            events=batch.events,
-            accepted_at=batch.accepted_at,
-            origin=batch.origin,
-            stream=batch.stream,
-            sequence=sequence,
-            position=appended.position,
-            trace_headers=batch.trace_headers,
-            is_forwarded=batch.is_forwarded,
-        )
-        self._tail.add(batch.event_bus, appended.position, kept)
-        if batch.stream is not None and not batch.sequence:  # numbered here, so without a gap
-            self._stream_tail.add((batch.stream, batch.origin), sequence, kept)
+    def _remember(self, appended: list[tuple[Append, Appended]], trimmed: set[str]) -> None:
+        """Keep what a group appended, in the logs' order, which is not the group's."""
+        kept = [(_as_kept(a.batch, r), not a.batch.sequence) for a, r in appended if not r.repeated]
+        for batch, _ in sorted(kept, key=lambda each: each[0].position):
+            self._tail.add(batch.event_bus, batch.position, batch)
+        for batch, numbered_here in sorted(kept, key=lambda each: each[0].sequence):
+            if batch.stream is not None and numbered_here:  # so without a gap
+                self._stream_tail.add((batch.stream, batch.origin), batch.sequence, batch)
+        for event_bus in trimmed:  # of what is left the file knows
+            self._tail.forget(event_bus)
+        if trimmed:
+            self._stream_tail.clear()
 
     def subscribe(self, listener: AppendListener) -> None:
         """See `base.Store.subscribe`."""
@@ -377,6 +366,28 @@ class SqliteStore:
             leave_log(self._connection)  # the next opening reads what really is on the disk
         self._connection.close()
         os.close(self._lock_file)
+
+
+def _applied(group: list[Commit]) -> Iterator[tuple[Change, Result]]:
+    for commit in group:
+        if commit.error is None:
+            yield from zip(commit.changes, commit.results or (), strict=True)
+
+
+def _as_kept(batch: EventBatch, appended: Appended) -> EventBatch:
+    """Return a batch with the numbers that it has in the log."""
+    return EventBatch(
+        event_bus=batch.event_bus,
+        call=batch.call,
+        events=batch.events,
+        accepted_at=batch.accepted_at,
+        origin=batch.origin,
+        stream=batch.stream,
+        sequence=appended.last_sequence and appended.last_sequence - len(batch.events) + 1,
+        position=appended.position,
+        trace_headers=batch.trace_headers,
+        is_forwarded=batch.is_forwarded,
+    )
 
 
 def open_store(path: Path, loop: asyncio.AbstractEventLoop) -> SqliteStore:

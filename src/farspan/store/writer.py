@@ -94,8 +94,10 @@ class Writer:
         """Apply and sync the group; put results or errors into its commits.
 
         Returns the error for which the engine has to stop, or None. A commit that fails for a
-        reason of its own is found by trying each alone, so that it fails alone.
+        reason of its own is found by trying each alone, so that it fails alone. The group is left
+        in the order in which it was applied, which is the logs' order.
         """
+        group.sort(key=_is_no_append)
         try:
             try:
                 self._transact(group, joined=True)
@@ -140,9 +142,7 @@ class Writer:
 
         Appends come first, since nothing that is not in their own commit meets them.
         """
-        for has_documents, commits in itertools.groupby(
-            sorted(group, key=_is_no_append), key=_has_documents
-        ):
+        for has_documents, commits in itertools.groupby(group, key=_has_documents):
             if has_documents or not joined:
                 for commit in commits:
                     self._apply(commit)

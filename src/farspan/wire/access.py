@@ -83,6 +83,10 @@ class Access:
         accepts any. Raises UnrecognizedClientException for an unknown key or token,
         ExpiredTokenException, and as `sigv4.verify`.
         """
+        caller = self._caller(request, service=service, region=region)
+        return replace(caller, is_secure=True) if request.is_secure else caller
+
+    def _caller(self, request: Request, *, service: str | None, region: str | None) -> Caller:
         authorization = self.claimed(request)
         if not self.auth:
             return self._taken(request, authorization)

@@ -96,6 +96,7 @@ class Application:
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
             repeated_headers=repeated,
+            is_secure=scope.get("scheme") == "https",
         )
         byte_count, held = _announced(headers), 0
         try:

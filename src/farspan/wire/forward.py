@@ -1,8 +1,8 @@
 """A request passed on to another node, as it came.
 
 The signature is checked where the request ends, so every signed header and every byte of the body
-must arrive unchanged. Adds two headers that no SDK signs: which node passed it on, and an
-invocation id where the client sent none, so that a second sending is known as such.
+must arrive unchanged. Adds headers that no SDK signs: which node passed it on, whether it came over
+TLS, and an invocation id where the client sent none, so that a second sending is known as such.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ FORWARDED_HEADER = "x-farspan-forwarded-by"
 
 A seal that only nodes can make goes with it; without one the request is refused.
 """
+
+SECURE_HEADER = "x-farspan-came-securely"
+"""Set beside it on a request that came over TLS. Without a node's seal it says nothing."""
 
 INVOCATION_HEADER = "amz-sdk-invocation-id"
 
@@ -115,6 +118,9 @@ class Forwarder:
             name: value for name, value in request.headers.items() if name not in HOP_HEADERS
         }
         headers[FORWARDED_HEADER] = self._mark
+        headers.pop(SECURE_HEADER, None)  # a client may say it, and is not believed
+        if request.is_secure:
+            headers[SECURE_HEADER] = "true"
         try:
             if url.startswith("http://") and request.method != "HEAD":
                 head = _head(request.method, target, headers, len(request.body))

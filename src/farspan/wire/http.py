@@ -15,6 +15,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     `path` and `query` are as sent, still percent-encoded. `headers` holds every header once under
     its lower-case name; a repeated one is joined with ", " and named in `repeated_headers`.
+    `is_secure` tells that it came over TLS, to this node or to the one that passed it on.
     """
 
     method: str
@@ -23,6 +24,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str]
     body: bytes = b""
     repeated_headers: frozenset[str] = frozenset()
+    is_secure: bool = False
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,6 +42,7 @@ from farspan.wire.access import UNKNOWN_KEY
 from farspan.wire.forward import (
     FORWARDED_HEADER,
     INVOCATION_HEADER,
+    SECURE_HEADER,
     UNAVAILABLE_STATUS,
     check_mark,
 )
@@ -89,6 +90,8 @@ class Server:
         try:
             if FORWARDED_HEADER in request.headers:
                 check_mark(request.headers[FORWARDED_HEADER], self._services.config.cluster_secret)
+                if SECURE_HEADER in request.headers:
+                    request = msgspec.structs.replace(request, is_secure=True)
             page = await self._pages.page(request)
             if page is not None:
                 return page
@@ -328,5 +331,22 @@ class Server:
             raise RegionUnreachable("no node of this deployment")
         response = await self._services.forwarder.forward(node.url, request)
         if response.status == UNAVAILABLE_STATUS:
-            raise RegionUnreachable(f"{node.url} answered that it cannot store events now")
+            said = _message_in(response.body)
+            raise RegionUnreachable(
+                f"{node.url} answered that it cannot store events now{said and f': {said}'}"
+            )
         return response
+
+
+class _Said(msgspec.Struct):
+    """What an error's body says."""
+
+    message: str = ""
+
+
+def _message_in(body: bytes) -> str:
+    """Return the message of another node's error, nothing where it has none."""
+    try:
+        return msgspec.json.decode(body, type=_Said).message
+    except msgspec.MsgspecError:
+        return ""

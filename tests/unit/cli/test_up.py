@@ -30,3 +30,34 @@ def test_env_quotes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
     assert (0, SECRET) == (code, said.stdout)
     assert [tmp_path / UP_FILE_NAME] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("dns", [False, True])
+def test_env_for_dns_mode_has_a_ca_instead_of_a_url(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], dns: bool
+) -> None:
+    """A URL that is still set from before would lead past the resolver."""
+    content = {
+        "url": "http://127.0.0.1:4566",
+        "access_key_id": "key",
+        "secret_access_key": SECRET,
+        "regions": [{"name": "us-east-1"}],
+        "dns": {"ca_file": "/data/tls/ca.pem", "zone": "amazonaws.com"},
+    }
+    (tmp_path / UP_FILE_NAME).write_text(json.dumps(content))
+    assert print_environment(tmp_path, dns=dns) == 0
+
+    said = capsys.readouterr().out.splitlines()
+    assert ("unset AWS_ENDPOINT_URL" in said) is dns
+    assert ("export AWS_CA_BUNDLE=/data/tls/ca.pem" in said) is dns
+    assert ("export AWS_ENDPOINT_URL=http://127.0.0.1:4566" in said) is not dns
+
+
+def test_env_for_dns_mode_needs_dns_mode(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says how to start it."""
+    (tmp_path / UP_FILE_NAME).write_text(json.dumps({"url": "http://127.0.0.1:4566"}))
+
+    assert print_environment(tmp_path, dns=True) == 1
+    assert "farspan up --dns" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,6 +62,14 @@ def test_who_calls(caller: Caller, expected: dict[str, str]) -> None:
         found["aws:CurrentTime"],
         found["aws:EpochTime"],
     )
+
+
+@pytest.mark.parametrize(("is_secure", "expected"), [(False, "false"), (True, "true")])
+def test_whether_it_came_over_tls(is_secure: bool, expected: str) -> None:
+    """Policies that deny what came in the clear are common."""
+    caller = replace(USER, is_secure=is_secure)
+
+    assert expected == caller_keys(caller, region=REGION, now=NOW)["aws:SecureTransport"]
 
 
 @pytest.mark.parametrize(

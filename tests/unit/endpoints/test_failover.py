@@ -382,7 +382,7 @@ def test_a_node_that_stays_takes_the_number_of_those_that_are_where_it_is(
     ),
     st.lists(st.integers(0, 80), min_size=60, max_size=60),
 )
-def test_odd_generations_are_the_primarys(
+def test_g12_odd_generations_are_the_primarys(
     sequence: list[tuple[Evidence, bool, float]], orders: list[Order], heard: list[int]
 ) -> None:
     """Whatever is seen, heard and ordered, no two nodes can have one generation on two routes."""

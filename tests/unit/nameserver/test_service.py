@@ -92,6 +92,24 @@ async def test_there_is_a_limit_of_connections(port: int, monkeypatch: pytest.Mo
     assert reply.answer
 
 
+async def test_a_network_has_a_limit_of_its_own(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot keep the others out."""
+    monkeypatch.setattr(module, "network_of", lambda _: "192.0.2.0/24")
+    monkeypatch.setattr(module, "NETWORK_CONNECTIONS_MAX", 1)
+    first = await asyncio.open_connection("127.0.0.1", port)
+    wire = QUERY.to_wire()
+    first[1].write(len(wire).to_bytes(2, "big") + wire)
+    await first[0].readexactly(2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    assert await reader.read() == b""
+
+    monkeypatch.setattr(module, "network_of", lambda _: "198.51.100.0/24")
+    reply = await dns.asyncquery.tcp(QUERY, "127.0.0.1", port=port, timeout=5)
+    assert reply.answer
+    for each in (first[1], writer):
+        each.close()
+
+
 def test_a_flood_is_answered_within_its_limit(responder: Responder) -> None:
     """What is beyond the limit is sent to TCP or gets nothing."""
     service = NameService(responder, RateLimit(1.0), SystemClock())

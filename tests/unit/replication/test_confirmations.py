@@ -158,6 +158,7 @@ async def test_degrading_and_coming_back_are_visible(
     reason, seconds = await arrived(pair, "b", BILLS)
     lines = [r.getMessage().split()[1] for r in caplog.records if "mode=sync_or_async" in r.message]
 
+    assert pair.services[EAST].confirmations.degraded() == ()
     assert (degraded["degraded"], restored["degraded"]) == (True, False)
     assert degraded["mode"] == "sync_or_async"
     assert reason is None
@@ -195,6 +196,7 @@ async def test_endpoints_degrade_each_for_itself(pair: Pair) -> None:
     await arrived(pair, "a", BILLS)
 
     assert link(pair, ORDERS) is LinkState.FOLLOWING
+    assert pair.services[EAST].confirmations.degraded() == (BILLS.endpoint_id,)
     await pair.close()
 
 

@@ -16,6 +16,7 @@ from farspan.replication.service import (
     LATE_SECONDS,
     RETRY_SECONDS,
     WAIT_SECONDS,
+    Settings,
 )
 from farspan.replication.stream import StreamReply, StreamRequest, replication_cursor
 from farspan.store.base import (
@@ -673,6 +674,21 @@ async def test_the_newest_events_do_not_wait_for_a_backlog(pair: Pair) -> None:
     assert pair.calls(WEST) == pair.calls(EAST)
     assert set(shipped.values()) == {1}
     assert pair.services[WEST].status(ORDERS)["backlog_count"] == 0
+    await pair.close()
+
+
+async def test_what_is_copied_ahead_is_counted_once(pair: Pair) -> None:
+    """The managed rule forwards each event once, whichever way it went."""
+    forwarded: Counter[bytes] = Counter()
+    pair.settings = Settings(shipped=lambda *told: forwarded.update(b.call for b in told[2]))
+    pair.services = {region: pair.join(region) for region in (EAST, WEST)}
+    put_backlog(pair)
+    await pair.start()
+    await pair.settle(1)
+    pair.put(EAST, "new")
+    await pair.settle(60)
+
+    assert forwarded == Counter(pair.calls(EAST))
     await pair.close()
 
 

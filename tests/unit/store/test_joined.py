@@ -59,7 +59,7 @@ def write(changes: list[list[Change]], *, together: bool) -> tuple[object, ...]:
     loop = asyncio.new_event_loop()
     commits = [Commit(each, loop.create_future()) for each in changes]
     loop.close()
-    for group in [commits] if together else [[commit] for commit in commits]:
+    for group in [list(commits)] if together else [[commit] for commit in commits]:
         assert writer.write(group) is None
     assert [commit.error for commit in commits] == [None] * len(commits)
     tables = [rows(opened, table) for table in ("log", "timer", "cursor")]

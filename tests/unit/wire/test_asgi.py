@@ -56,6 +56,15 @@ async def turns() -> None:
         await asyncio.sleep(0)  # noqa: TID251 - gives way to other tasks, waits for no time
 
 
+@pytest.mark.parametrize(("scheme", "is_secure"), [("http", False), ("https", True)])
+async def test_the_servers_word_on_tls_is_kept(scheme: str, is_secure: bool) -> None:
+    """By the connection, never by a header."""
+    connection = Connection(pieces(b"{}"))
+    await connection.run(((b"x-forwarded-proto", b"https"),), scheme=scheme)
+
+    assert connection.requests[0].is_secure is is_secure
+
+
 def pieces(*bodies: bytes) -> list[MutableMapping[str, Any]]:
     """Return the messages in which a body comes."""
     return [

@@ -6,11 +6,18 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from farspan.endpoints.service import RegionUnreachable
 from farspan.errors import AccessDeniedException
-from farspan.wire.forward import FORWARDED_HEADER, Forwarder, check_mark, forwarded_mark
+from farspan.wire.forward import (
+    FORWARDED_HEADER,
+    SECURE_HEADER,
+    Forwarder,
+    check_mark,
+    forwarded_mark,
+)
 from farspan.wire.http import Request
 
 MARK = forwarded_mark("edge", "s")
@@ -107,6 +114,18 @@ async def test_a_claim_to_be_passed_on_is_replaced(forwarder: Forwarder, peer: P
 
     assert f"{FORWARDED_HEADER}: {MARK}" in lines(peer.received[0])
     assert f"{FORWARDED_HEADER}: someone" not in lines(peer.received[0])
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+async def test_that_it_came_over_tls_goes_with_it(
+    forwarder: Forwarder, peer: Peer, is_secure: bool
+) -> None:
+    """The node knows; what the client says of it is dropped."""
+    claimed = request(**{SECURE_HEADER: "true"})
+    await forwarder.forward(peer.url, msgspec.structs.replace(claimed, is_secure=is_secure))
+    said = [line for line in lines(peer.received[0]) if line.lower().startswith(SECURE_HEADER)]
+
+    assert said == ([f"{SECURE_HEADER}: true"] if is_secure else [])
 
 
 async def test_path_and_query_stay_as_they_were_encoded(forwarder: Forwarder, peer: Peer) -> None:

@@ -239,6 +239,16 @@ async def test_neither_region_can_take_it() -> None:
     assert "us-west-2: no route" in error["message"]
 
 
+async def test_why_a_region_does_not_take_it_is_passed_on() -> None:
+    """Whoever asks an edge reads what the Region's own node says, such as why it is degraded."""
+    body = json.dumps({"__type": "ServiceUnavailableException", "message": "west is away"})
+    said = Response(status=503, body=body.encode())
+    server, _ = edge({"http://east": said, "http://west": RegionUnreachable("no route")})
+    answer = await server.answer(put())
+
+    assert "cannot store events now: west is away;" in json.loads(answer.body)["message"]
+
+
 async def test_without_an_endpoint_there_is_no_other_region() -> None:
     """A request for one Region is that Region's alone."""
     server, network = edge({"http://east": RegionUnreachable("no route"), "http://west": ACCEPTED})
