@@ -264,6 +264,6 @@ def test_the_demo_without_awscrt_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['awscrt'] = None\n")
     done = run("demo", env={**os.environ, "PYTHONPATH": str(tmp_path)})
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "awscrt is not installed" in done.stderr
     assert "pip install" in done.stderr
