@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SEED ?= 1
 KILLS ?= 50
+NETWORK_RUNS ?= 3
 
 .PHONY: all demo drill up example-dns test check lint types contracts unit system sim compiled unit-compiled wheel \
 	bench bench-stages bench-edge bench-replication bench-control bench-patterns oracle docs lock clean
@@ -63,8 +64,8 @@ unit-compiled: $(STAMP) ## the matcher's tests on its compiled form, where there
 wheel: $(STAMP) ## dist/*.whl, compiled where there is a C compiler
 	$(BIN)/python -m hatchling build --target wheel
 
-system: $(STAMP) ## real processes, real faults; nightly: make system KILLS=200 SEED=7
-	FARSPAN_KILLS=$(KILLS) $(if $(filter command line,$(origin SEED)),FARSPAN_SEED=$(SEED)) $(BIN)/pytest -q tests/system
+system: $(STAMP) ## real processes, real faults; nightly: make system KILLS=200 NETWORK_RUNS=20 SEED=7
+	FARSPAN_KILLS=$(KILLS) FARSPAN_NETWORK_RUNS=$(NETWORK_RUNS) $(if $(filter command line,$(origin SEED)),FARSPAN_SEED=$(SEED)) $(BIN)/pytest -q tests/system
 
 sim: $(STAMP) ## one simulated history, narrated: make sim SEED=7
 	$(BIN)/python tests/simulation/run.py $(SEED)

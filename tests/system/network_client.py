@@ -102,8 +102,7 @@ def main() -> None:
             say(
                 {
                     "acknowledged": len(wanted),
-                    "lost": {region: len(wanted - found) for region, found in ids.items()},
-                    "unequal": len(set.symmetric_difference(*ids.values())),
+                    "lost": {region: sorted(wanted - found) for region, found in ids.items()},
                     "repeated": twice,
                 }
             )
