@@ -11,12 +11,15 @@ from collections.abc import Awaitable, Callable, Iterable
 from farspan.catalog.resources import Resources
 from farspan.delivery.service import delivery_cursor
 from farspan.metrics.service import METRICS_PREFIX, STORED_SECONDS
+from farspan.model.alarm import HISTORY_PREFIX, HISTORY_SECONDS
 from farspan.model.archive import Archive
 from farspan.model.endpoint import Endpoint
 from farspan.model.log_group import LOG_PREFIX, LogGroup
 from farspan.store.base import TRIM_BATCH_COUNT, Result, Store, Trim
 
 SECONDS_A_DAY = 86_400
+OWN_LOGS = {METRICS_PREFIX: STORED_SECONDS, HISTORY_PREFIX: HISTORY_SECONDS}
+"""The logs that are of no bus, and how long they are kept."""
 
 
 class Retention:
@@ -53,8 +56,12 @@ class Retention:
             if event_bus.startswith(LOG_PREFIX):
                 await self._trim_group(event_bus, kept.get(event_bus), now)
                 continue
-            if event_bus.startswith(METRICS_PREFIX):
-                last = await self._store.position_at(event_bus, now - STORED_SECONDS)
+            kept_seconds = next(
+                (seconds for prefix, seconds in OWN_LOGS.items() if event_bus.startswith(prefix)),
+                None,
+            )
+            if kept_seconds is not None:
+                last = await self._store.position_at(event_bus, now - kept_seconds)
                 await self._trim(event_bus, last)
                 continue
             last = await self._store.position_at(event_bus, now - self._seconds)

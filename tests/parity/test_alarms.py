@@ -345,3 +345,36 @@ def test_a_change_of_state_is_an_event(
     assert detail["configuration"]["description"] == "d"
     assert metric["metricStat"]["metric"] == {"namespace": name, "name": "m", "dimensions": {}}
     assert (metric["metricStat"]["period"], metric["metricStat"]["stat"]) == (3_600, "Sum")
+
+
+# --- history ---------------------------------------------------------------------------------
+
+
+def test_what_became_of_an_alarm_is_told(
+    cloudwatch: BaseClient, refusal: Refusal, put_alarm: Callable[..., str]
+) -> None:
+    """Made, changed, in another state, deleted: the newest first, in pages, by kind."""
+    name = put_alarm(Period=3_600, TreatMissingData="ignore")
+    put_alarm(Period=3_600, TreatMissingData="ignore", Threshold=6.0)
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
+    cloudwatch.delete_alarms(AlarmNames=[name])
+
+    def told(**filters: Any) -> list[str]:
+        items = cloudwatch.describe_alarm_history(AlarmName=name, **filters)["AlarmHistoryItems"]
+        return [item["HistorySummary"] for item in items]
+
+    everything = [
+        f'Alarm "{name}" deleted',
+        "Alarm updated from INSUFFICIENT_DATA to ALARM",
+        f'Alarm "{name}" updated',
+        f'Alarm "{name}" created',
+    ]
+    assert everything == told()
+    assert everything[::-1] == told(ScanBy="TimestampAscending")
+    assert [everything[1]] == told(HistoryItemType="StateUpdate")
+    first = cloudwatch.describe_alarm_history(AlarmName=name, MaxRecords=3)
+    assert everything[3:] == told(NextToken=first["NextToken"])
+    state = json.loads(first["AlarmHistoryItems"][1]["HistoryData"])["newState"]
+    assert {"stateValue": "ALARM", "stateReason": "a test"} == state
+    code, _ = refusal(cloudwatch.describe_alarm_history, NextToken=first["NextToken"])
+    assert code == "InvalidNextToken"

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from farspan.control import alarm_history
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
 from farspan.errors import AwsError, InvalidFormatFault, ResourceNotFound
 from farspan.metrics.alarm import evaluate, evaluation_range
@@ -106,7 +107,8 @@ async def _change(
         accepted_at=now,
         origin=plane.region,
     )
-    await plane.resources.save(changed, now=now, also=(Append(batch),))
+    also = (Append(batch), alarm_history.changed(plane, alarm, changed))
+    await plane.resources.save(changed, now=now, also=also)
 
 
 @operation("cloudwatch", "SetAlarmState", changes_resources=True)

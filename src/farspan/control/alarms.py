@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from farspan.control.alarm_history import configured
 from farspan.control.metric_values import dimensions_of
 from farspan.control.paging import page
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
@@ -105,7 +106,8 @@ async def put_metric_alarm(plane: ControlPlane, caller: Caller, params: Params) 
             state_updated_at=former.state_updated_at,
             state_transitioned_at=former.state_transitioned_at,
         )
-    await plane.resources.save(alarm, now=now)
+    verb = "created" if former is None else "updated"
+    await plane.resources.save(alarm, now=now, also=(configured(plane, alarm, verb),))
     return {}
 
 
@@ -266,7 +268,8 @@ async def delete_alarms(plane: ControlPlane, caller: Caller, params: Params) -> 
     """Delete the alarms that are there. Raises ResourceNotFound for the others afterwards."""
     found = _named(plane, caller, params["AlarmNames"], None) if params["AlarmNames"] else []
     if found:
-        await plane.resources.remove(*found, now=plane.clock.now())
+        also = tuple(configured(plane, alarm, "deleted") for alarm in found)
+        await plane.resources.remove(*found, now=plane.clock.now(), also=also)
     missing = sorted(set(params["AlarmNames"]) - {alarm.name for alarm in found})
     if missing:
         raise ResourceNotFound(f"Alarms not found: {', '.join(missing)[:1_000]}")

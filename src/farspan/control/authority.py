@@ -104,7 +104,10 @@ ALARM_OPERATIONS: Final = frozenset(
         "SetAlarmState",
     }
 )
-"""The operations on alarms; those on several are on all of the account's."""
+"""The operations on alarms; where none is named, on all of the account's."""
+
+ALARM_LISTS: Final = frozenset({"DeleteAlarms", "DisableAlarmActions", "EnableAlarmActions"})
+"""Of these, those on several: each alarm is asked for."""
 
 NAMED_KINDS: Final = {
     "ApiDestination": ("Name", "api-destination"),
@@ -130,7 +133,9 @@ def authorize(
     action = f"{service}:{BATCH_ACTIONS.get(operation_name, operation_name)}"
     resource = _RESOURCES[service](plane, caller, operation_name, params)
     if service != "events":
-        _demand(caller, action, resource, {**keys, **call_keys(operation_name, params)})
+        given = {**keys, **call_keys(operation_name, params)}
+        for each in _alarms_named(plane, caller, operation_name, params) or (resource,):
+            _demand(caller, action, each, given)
         return
     own, policy = _of_bus(plane, caller, operation_name, params)
     given = {**keys, **own, **call_keys(operation_name, params)}
@@ -348,6 +353,13 @@ def _cloudwatch_resource(plane: ControlPlane, caller: Caller, name: str, params:
     if name in ALARM_OPERATIONS:
         return alarm_arn(plane.region, caller.account, str(alarm))
     return ANY
+
+
+def _alarms_named(plane: ControlPlane, caller: Caller, name: str, params: Params) -> Sequence[str]:
+    """Return the ARNs of the alarms that an operation on several changes."""
+    if name not in ALARM_LISTS:
+        return ()
+    return [alarm_arn(plane.region, caller.account, str(each)) for each in params["AlarmNames"]]
 
 
 _RESOURCES: Final[Mapping[str, Callable[[ControlPlane, Caller, str, Params], str]]] = {

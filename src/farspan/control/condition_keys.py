@@ -81,6 +81,10 @@ def call_keys(operation_name: str, params: Params) -> Keys:
         keys["events:EventBusArn"] = [
             in_one_partition(bus["EventBusArn"]) for bus in params["EventBuses"]
         ]
+    if operation_name == "PutMetricData":
+        keys["cloudwatch:namespace"] = [params["Namespace"]]
+    if operation_name == "PutMetricAlarm" and params.get("AlarmActions"):
+        keys["cloudwatch:AlarmActions"] = list(params["AlarmActions"])
     return keys
 
 

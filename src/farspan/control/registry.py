@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from farspan.control import (
+    alarm_history,
     alarm_states,
     alarms,
     api_destinations,
@@ -33,6 +34,7 @@ from farspan.control import (
 from farspan.control.plane import OPERATIONS
 
 MODULES = (
+    alarm_history,
     alarm_states,
     alarms,
     api_destinations,

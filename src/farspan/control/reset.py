@@ -11,6 +11,7 @@ from farspan.catalog.resources import Resource
 from farspan.control.plane import ControlPlane
 from farspan.delivery.service import RETRY_TIMERS
 from farspan.metrics.service import METRICS_PREFIX
+from farspan.model.alarm import HISTORY_PREFIX
 from farspan.model.archive import Archive
 from farspan.model.log_group import LOG_PREFIX
 from farspan.model.queue import Queue
@@ -52,8 +53,8 @@ async def _empty_logs(plane: ControlPlane, account: str | None) -> None:
     """Remove the events of the account's buses. Positions go on: no id is given out twice."""
     for event_bus in await plane.resources.logs():
         own = (f"{account}/", f"{LOG_PREFIX}{account}/")
-        is_metrics = event_bus == f"{METRICS_PREFIX}{account}"
-        if account is None or event_bus.startswith(own) or is_metrics:
+        is_own = event_bus in (f"{METRICS_PREFIX}{account}", f"{HISTORY_PREFIX}{account}")
+        if account is None or event_bus.startswith(own) or is_own:
             end = await plane.resources.log_end(event_bus)
             removed: object = TRIM_BATCH_COUNT
             while removed == TRIM_BATCH_COUNT:

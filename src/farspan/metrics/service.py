@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 
 from farspan.clock import Clock, IdSource
-from farspan.metrics.meter import Meter
+from farspan.metrics.meter import Accumulator, Meter
 from farspan.metrics.series import Series
 from farspan.metrics.statistics import StatisticSet, merged_by_period
 from farspan.model.event import CALL_ID_BYTES, CallId, EventBatch
@@ -40,8 +40,14 @@ LISTED_SECONDS: Final = 14 * 86_400
 """How long a metric is listed after its last data (CloudWatch: two weeks)."""
 
 SERIES_MAX: Final = 10_000
-SECOND_ROWS_MAX: Final = 1_000_000
-"""Rows by the second of all series together, 40 bytes each: beyond, less than 15 minutes stay."""
+SECONDS_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Of all series together by the second: beyond, less than 15 minutes stay."""
+
+MINUTES_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Likewise by the minute: beyond, less than 3 hours stay, and the store is read sooner."""
+
+TURN_COUNT: Final = 100
+"""Accumulators that are emptied without giving others their turn: a few milliseconds' worth."""
 
 UNSAVED_MAX: Final = STORED_SECONDS // MINUTE
 """Minutes that wait for the store, of one series: as many as it would keep."""
@@ -98,6 +104,7 @@ class MetricsService:
         self._units: dict[Metric, list[str]] = {}
         self.meter = Meter()
         self._turned_at = math.floor(clock.now())
+        self._minutes_kept = MINUTES_KEPT
         self._refused_count = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -127,7 +134,7 @@ class MetricsService:
         minute = second - second % MINUTE
         if second > now - SECONDS_KEPT:
             series.seconds.add(second, given)
-        if minute >= _first_minute(now):
+        if minute >= self._first_minute(now):
             series.minutes.add(minute, given)
         if minute in series.unsaved or len(series.unsaved) < UNSAVED_MAX:
             series.unsaved.setdefault(minute, StatisticSet()).merge(given)
@@ -135,7 +142,19 @@ class MetricsService:
 
     def turn(self) -> None:
         """Empty the accumulators into the second that began when they were last emptied."""
-        for accumulator in self.meter.take():
+        self._empty(self.meter.take())
+        self._turned_at = math.floor(self._clock.now())
+
+    async def _turn_by_and_by(self) -> None:
+        """Turn, with pauses for others: what is not emptied yet is counted on meanwhile."""
+        opened = self.meter.take()
+        for start in range(0, len(opened), TURN_COUNT):
+            self._empty(opened[start : start + TURN_COUNT])
+            await self._clock.sleep(0)
+        self._turned_at = math.floor(self._clock.now())
+
+    def _empty(self, opened: Sequence[Accumulator]) -> None:
+        for accumulator in opened:
             given = accumulator.take()
             for metric in accumulator.metrics:
                 try:
@@ -144,7 +163,6 @@ class MetricsService:
                     self._refused_count += 1
                 else:
                     self._add(series, self._turned_at, given)
-        self._turned_at = math.floor(self._clock.now())
 
     # --- reading --------------------------------------------------------------------------
 
@@ -189,7 +207,7 @@ class MetricsService:
         self.turn()
         by_minute = period % MINUTE == 0
         found: list[tuple[int, StatisticSet]] = []
-        first = _first_minute(self._turned_at)
+        first = self._first_minute(self._turned_at)
         if by_minute and start < first:
             found += await self._stored(metric, unit, start, min(end, first))
         for one in (unit,) if unit is not None else tuple(self.units(metric)):
@@ -230,7 +248,7 @@ class MetricsService:
 
     async def load(self) -> None:
         """Take over what the store has of the last three hours. Raises StoreError."""
-        first = _first_minute(self._clock.now())
+        first = self._first_minute(self._clock.now())
         for key in await self._store.event_buses():
             if not key.startswith(METRICS_PREFIX):
                 continue
@@ -259,7 +277,7 @@ class MetricsService:
             now = self._clock.now()
             await self._clock.sleep(math.floor(now) + 1 - now)
             try:
-                self.turn()
+                await self._turn_by_and_by()
                 if self._turned_at // MINUTE != minute:
                     minute = self._turned_at // MINUTE
                     await self.save(before=minute * MINUTE)
@@ -307,9 +325,13 @@ class MetricsService:
     def _trim(self) -> None:
         """Forget what memory keeps no longer."""
         now = self._turned_at
-        row_count = sum(len(series.seconds) for series in self._series.values())
-        seconds_kept = SECONDS_KEPT * min(1.0, SECOND_ROWS_MAX / max(1, row_count))
-        first = _first_minute(now)
+        second_bytes = sum(series.seconds.byte_count for series in self._series.values())
+        minute_bytes = sum(series.minutes.byte_count for series in self._series.values())
+        seconds_kept = SECONDS_KEPT * min(1.0, SECONDS_BYTES_MAX / max(1, second_bytes))
+        if minute_bytes > MINUTES_BYTES_MAX:
+            share = MINUTES_BYTES_MAX / minute_bytes
+            self._minutes_kept = max(SECONDS_KEPT, math.floor(self._minutes_kept * share))
+        first = self._first_minute(now)
         for key, series in list(self._series.items()):
             series.seconds.trim(now - seconds_kept)
             series.minutes.trim(first)
@@ -325,6 +347,10 @@ class MetricsService:
         self._units[metric].remove(unit)
         if not self._units[metric]:
             del self._units[metric]
+
+    def _first_minute(self, now: float) -> int:
+        """Return the first minute that memory has."""
+        return math.floor((now - self._minutes_kept) / MINUTE) * MINUTE
 
     def forget(self, account: str | None) -> None:
         """Forget what memory has of an account's metrics, or of all."""
@@ -350,11 +376,6 @@ def scaled_period(period: int, time_scale: float) -> int:
     if seconds >= MINUTE:
         return round(seconds / MINUTE) * MINUTE
     return max(1, round(seconds))
-
-
-def _first_minute(now: float) -> int:
-    """Return the first minute that memory has."""
-    return math.floor((now - MINUTES_KEPT) / MINUTE) * MINUTE
 
 
 def _log_key(account: str) -> str:

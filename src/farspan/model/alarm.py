@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
 from farspan.model.metric import Dimensions, Metric, MetricStream
+
+HISTORY_PREFIX: Final = "-/alarms/"
+"""How the keys of the logs begin that have what became of an account's alarms."""
+
+HISTORY_SECONDS: Final = 30 * 86_400
 
 
 class AlarmState(StrEnum):
@@ -107,6 +112,16 @@ class MetricAlarm(msgspec.Struct, frozen=True, kw_only=True):
             datapoints_to_alarm=self.datapoints_to_alarm or self.evaluation_periods,
             treat_missing_data=self.treat_missing_data or TreatMissingData.MISSING,
         )
+
+
+class AlarmHistoryItem(msgspec.Struct, frozen=True, array_like=True):
+    """Something that became of an alarm at a time; `told` is JSON."""
+
+    alarm_name: str
+    at: float
+    kind: str
+    summary: str
+    told: str
 
 
 def alarm_arn(region: str, account: str, name: str) -> str:

@@ -160,6 +160,30 @@ def test_what_is_asked_about_logs(
     assert [(f"logs:{operation}", resource)] == asked(api, "logs", operation, **params)
 
 
+ALARM = f"arn:aws:cloudwatch:{REGION}:{OWN}:alarm"
+
+
+@pytest.mark.parametrize(
+    ("operation", "params", "resources"),
+    [
+        ("PutMetricData", {"Namespace": "n"}, ["*"]),
+        ("GetMetricData", {}, ["*"]),
+        ("PutMetricAlarm", {"AlarmName": "a"}, [f"{ALARM}:a"]),
+        ("DescribeAlarms", {"AlarmNames": ["a"]}, [f"{ALARM}:*"]),
+        ("DeleteAlarms", {"AlarmNames": ["a", "b"]}, [f"{ALARM}:a", f"{ALARM}:b"]),
+        ("DisableAlarmActions", {"AlarmNames": ["a"]}, [f"{ALARM}:a"]),
+        ("TagResource", {"ResourceARN": f"{ALARM}:a", "Tags": []}, [f"{ALARM}:a"]),
+    ],
+)
+def test_what_is_asked_about_metrics_and_alarms(
+    api: Api, operation: str, params: dict[str, Any], resources: list[str]
+) -> None:
+    """Metrics are no resources; of several alarms each is asked for."""
+    expected = [(f"cloudwatch:{operation}", resource) for resource in resources]
+
+    assert expected == asked(api, "cloudwatch", operation, **params)
+
+
 @pytest.mark.parametrize(
     "operation", sorted(name for service, name in OPERATIONS if service == "events")
 )

@@ -165,6 +165,8 @@ def test_a_pattern_that_is_none() -> None:
             {"Tags": [{"Key": "k", "Value": "v"}]},
             {"aws:RequestTag/k": "v", "aws:TagKeys": ["k"]},
         ),
+        ("PutMetricData", {"Namespace": "n"}, {"cloudwatch:namespace": ["n"]}),
+        ("PutMetricAlarm", {"AlarmActions": ["a"]}, {"cloudwatch:AlarmActions": ["a"]}),
         ("UntagResource", {"TagKeys": ["k"]}, {"aws:TagKeys": ["k"]}),
         ("CreateQueue", {"Tags": {"k": "v"}}, {"aws:RequestTag/k": "v", "aws:TagKeys": ["k"]}),
     ],

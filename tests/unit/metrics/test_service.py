@@ -213,3 +213,40 @@ async def test_metrics_without_data_for_two_weeks_are_no_longer_listed(
     counter.add(1)
 
     assert [METRIC] == [metric for metric, _ in metrics.metrics(ACCOUNT)]
+
+
+async def test_memory_is_bounded_and_the_store_is_read_sooner(
+    store: MemoryStore, clock: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What memory lets go early is still there, each minute once."""
+    monkeypatch.setattr("farspan.metrics.service.MINUTES_BYTES_MAX", 40 * 60)
+    metrics = service(store, clock)
+    counter = metrics.meter.counter(METRIC)
+    for _ in range(120):
+        counter.add(1)
+        clock.time += 60
+        metrics.turn()
+        await metrics.save(before=clock.time)
+        metrics._trim()
+    (series,) = metrics._series.values()
+
+    found = await metrics.sets(METRIC, None, 60, int(START) - 600, int(clock.time) + 60)
+
+    assert len(series.minutes) < 70
+    assert 120 == len(found) == sum(one.sum for one in found.values())
+
+
+async def test_seconds_leave_early_where_there_are_too_many(
+    store: MemoryStore, clock: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All series share one bound; the newest seconds stay."""
+    monkeypatch.setattr("farspan.metrics.service.SECONDS_BYTES_MAX", 40 * 50)
+    metrics = service(store, clock)
+    await counted(metrics, clock, *[1] * 100)
+    metrics._trim()
+    now = int(clock.time)
+
+    found = await metrics.sets(METRIC, None, 1, now - 900, now)
+
+    assert 0 < len(found) <= 450
+    assert now - 1 in found
