@@ -34,6 +34,7 @@ HOST_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", re
 ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
 TARGET_SERVICES = frozenset(
     {
+        "appsync",
         "batch",
         "codebuild",
         "codepipeline",
