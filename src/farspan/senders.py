@@ -22,6 +22,7 @@ from farspan.model.arn import parse_arn
 from farspan.model.bus import DEFAULT_BUS_NAME
 from farspan.model.connection import Connection, Secret
 from farspan.model.event import CallId
+from farspan.model.function import Function
 from farspan.model.log_group import LogEvent
 from farspan.model.queue import Queue
 from farspan.queues.service import QueueService
@@ -37,7 +38,7 @@ from farspan.targets.base import TargetSender
 from farspan.targets.connector import Connector, tls_context
 from farspan.targets.egress import Egress, egress
 from farspan.targets.event_bus import EventBusTarget, Forward, RoleDenial
-from farspan.targets.function import FunctionTarget, FunctionUrl, function_name
+from farspan.targets.function import FunctionTarget, FunctionUrl, LambdaTarget
 from farspan.targets.log_group import LogGroupTarget, LogWriter
 from farspan.targets.oauth import Report, TokenSource
 from farspan.targets.sqs import DeadLetterTarget, QueueAccess, QueueTarget
@@ -109,8 +110,9 @@ class Senders:
             return None
         if arn.service == "events" and arn.resource.startswith("archive/"):
             return self._archives
-        if arn.service == "lambda" and self._function(arn.account, function_name(arn.resource)):
-            return self._functions
+        if arn.service == "lambda":
+            api = self._senders["lambda"]
+            return LambdaTarget(arn, self._function, self._functions, api)
         is_bus = arn.service == "events" and arn.resource.startswith("event-bus/")
         return self._senders.get("event-bus" if is_bus else arn.service)
 
@@ -132,8 +134,14 @@ class Senders:
             for kind in KINDS
         }
 
-    def _function(self, _account: str, name: str) -> FunctionUrl | None:
-        """Return where a function is invoked that has a URL of its own."""
+    def _function(self, account: str, name: str) -> FunctionUrl | None:
+        """Return where a function is invoked that has a URL of its own, the account's before all's.
+
+        Where an account's may be is bound by what its targets may reach.
+        """
+        own = self._resources.table(Function).get(f"{account}/{name}")
+        if own is not None:
+            return FunctionUrl(own.url, is_trusted=False)
         url = self._config.targets.functions.get(name)
         return None if url is None else FunctionUrl(url, is_trusted=True)
 

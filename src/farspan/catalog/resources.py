@@ -22,6 +22,7 @@ from farspan.model.connection import Connection
 from farspan.model.endpoint import Endpoint
 from farspan.model.event import EventBatch
 from farspan.model.event_source import EventSource
+from farspan.model.function import Function
 from farspan.model.health_check import HealthCheck
 from farspan.model.log_group import LogGroup, LogStream
 from farspan.model.message_move import MessageMove
@@ -72,6 +73,7 @@ KINDS: tuple[type[Resource], ...] = (
     LogGroup,
     LogStream,
     MetricAlarm,
+    Function,
 )
 """Every kind of resource. A new one is a Struct in `model` and an entry here."""
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from farspan.control.condition_keys import in_one_partition
+from farspan.control.functions import has_url
 from farspan.control.plane import Caller, ControlPlane
 from farspan.delivery.event_values import parse_path
 from farspan.delivery.parameters import paths_in
@@ -130,7 +131,7 @@ def _check_aws(
 ) -> None:
     """Accept a target of another AWS service of the caller's, whose URL is known."""
     text = given["Arn"]
-    if not (kind.service == "lambda" and arn.resource.split(":")[1] in plane.targets.functions):
+    if not (kind.service == "lambda" and has_url(plane, caller, arn.resource.split(":")[1])):
         _check_url(plane, kind.service, text)
     _check_owner(plane, caller, arn, text, f"a target of {arn.service}")
     if kind.needs_role:

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from farspan.model.arn import parse_arn
+from farspan.model.arn import Arn, parse_arn
 from farspan.model.delivery import DELIVERED, Delivery, Outcome, Verdict
 from farspan.targets.aws_wire import outcome_of, trace_headers
-from farspan.targets.base import INTERNAL_ERROR, NO_RESOURCE, THROTTLING
+from farspan.targets.base import INTERNAL_ERROR, NO_RESOURCE, THROTTLING, TargetSender
 from farspan.targets.call import FAULTS, Answer, Call, CallFailed
 from farspan.targets.connector import Connector
 
@@ -94,6 +94,35 @@ class FunctionTarget:
             log.exception("attempt failed inside Farspan delivery=%s", delivery.delivery_id)
             return _failed(Verdict.RETRYABLE, INTERNAL_ERROR, type(error).__name__)
         return invocation_outcome(delivery, answer)
+
+
+class LambdaTarget:
+    """See `base.TargetSender`. One function: at its own URL where it has one, else through Lambda.
+
+    Functions get URLs and lose them while lanes to them are there.
+    """
+
+    def __init__(
+        self, arn: Arn, find: FunctionLookup, own: FunctionTarget, api: TargetSender
+    ) -> None:
+        self._account, self._name = arn.account, function_name(arn.resource)
+        self._find = find
+        self._own = own
+        self._api = api
+
+    @property
+    def _target(self) -> TargetSender:
+        has_url = self._find(self._account, self._name) is not None
+        return self._own if has_url else self._api
+
+    @property
+    def batch_count_max(self) -> int:
+        """See `base.TargetSender`."""
+        return self._target.batch_count_max
+
+    async def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
+        """See `base.TargetSender.send`."""
+        return await self._target.send(deliveries)
 
 
 def invocation_outcome(delivery: Delivery, answer: Answer) -> Outcome:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
 
-from farspan.model.delivery import DELIVERED, Delivery, Verdict
+from farspan.model.arn import parse_arn
+from farspan.model.delivery import DELIVERED, Delivery, Outcome, Verdict
 from farspan.targets.egress import egress
-from farspan.targets.function import FunctionTarget, FunctionUrl, invoke_url
+from farspan.targets.function import FunctionTarget, FunctionUrl, LambdaTarget, invoke_url
 
 if TYPE_CHECKING:
     from tests.unit.targets.conftest import MakeConnector, Servers
@@ -143,3 +145,31 @@ async def test_a_url_that_an_account_gave(make_connector: MakeConnector) -> None
     (outcome,) = await FunctionTarget(connector, lambda *_: url).send([delivery()])
 
     assert (Verdict.PERMANENT, "SDK_CLIENT_ERROR") == (outcome.verdict, outcome.error_code)
+
+
+class _Api:
+    """Stands for Lambda's own API."""
+
+    batch_count_max = 32
+
+    async def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
+        """Take everything."""
+        return [DELIVERED] * len(deliveries)
+
+
+async def test_a_function_that_gets_a_url(make_connector: MakeConnector) -> None:
+    """A function is reached through Lambda until it has a URL of its own, and there from then on."""
+    known: list[FunctionUrl] = []
+    arn = parse_arn(ARN)
+    assert arn is not None
+
+    def find(_account: str, _name: str) -> FunctionUrl | None:
+        return known[0] if known else None
+
+    target = LambdaTarget(arn, find, FunctionTarget(make_connector(), find), _Api())
+    before = (target.batch_count_max, await target.send([delivery()]))
+    known.append(FunctionUrl("http://127.0.0.1:1", is_trusted=True))
+    (after,) = await target.send([delivery()])
+
+    assert (32, [DELIVERED]) == before
+    assert (1, "CONNECTION_FAILURE") == (target.batch_count_max, after.error_code)
