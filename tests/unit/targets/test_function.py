@@ -158,7 +158,7 @@ class _Api:
 
 
 async def test_a_function_that_gets_a_url(make_connector: MakeConnector) -> None:
-    """A function is reached through Lambda until it has a URL of its own, and there from then on."""
+    """A function is reached through Lambda until it has a URL of its own, and there from then."""
     known: list[FunctionUrl] = []
     arn = parse_arn(ARN)
     assert arn is not None
