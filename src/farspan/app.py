@@ -198,6 +198,7 @@ class Node:
             metrics=metrics,
             quotas=self.config.quotas,
             targets=self.config.targets,
+            forward=self._forward,
         )
         region = Region(
             store=store,

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from farspan.control.condition_keys import in_one_partition
 from farspan.control.functions import has_url
 from farspan.control.plane import Caller, ControlPlane
@@ -16,6 +18,7 @@ from farspan.delivery.event_values import parse_path
 from farspan.delivery.parameters import paths_in
 from farspan.errors import AccessDeniedException, ValidationException
 from farspan.model.arn import Arn, parse_arn
+from farspan.model.forwarding import ForwardRequest
 from farspan.model.log_group import log_group_name_in
 from farspan.model.queue import FIFO_SUFFIX
 from farspan.targets.aws_kinds import MEMBERS, AwsKind, kind_of, no_url
@@ -124,6 +127,29 @@ def check_bus_target(
                 f"Parameter {member} is not valid for target {target_id}. Reason: an event bus "
                 f"takes no {member}."
             )
+
+
+async def check_bus_lets_in(plane: ControlPlane, caller: Caller, given: Mapping[str, Any]) -> None:
+    """Refuse a bus whose policy lets no event of the target's role in; other kinds pass.
+
+    A Region that cannot be asked now is asked again with every event. Raises AccessDeniedException.
+    """
+    arn = _parsed(given["Arn"])
+    if plane.forward is None or not is_event_bus(arn):
+        return
+    question = ForwardRequest(
+        event_bus_arn=str(arn),
+        from_region=plane.region,
+        account=caller.account,
+        role_arn=given["RoleArn"],
+        events=(),
+    )
+    try:
+        reply = await plane.forward(arn.region, question)
+    except (OSError, msgspec.MsgspecError):
+        return
+    if reply.denial is not None:
+        raise AccessDeniedException(reply.denial)
 
 
 def _check_aws(
