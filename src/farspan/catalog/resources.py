@@ -31,6 +31,7 @@ from farspan.model.role import Role
 from farspan.model.rule import Rule
 from farspan.store.base import (
     COPY_DOCUMENT,
+    LEFT_PREFIX,
     Change,
     DeleteDocument,
     PutDocument,
@@ -333,6 +334,11 @@ class Resources:
     async def commit(self, changes: Sequence[Change]) -> list[Result]:
         """Commit changes that are about no resource."""
         return await self._store.commit(changes)
+
+    async def left_timers(self) -> list[str]:
+        """Return the lists of timers that nobody has any more."""
+        documents = await self._store.documents(LEFT_PREFIX)
+        return [document.key.removeprefix(LEFT_PREFIX) for document in documents]
 
     async def logs(self) -> list[str]:
         """Return the keys of the buses that have a log, deleted ones included."""
