@@ -78,7 +78,7 @@ class Latencies:
 
 
 class Connection:
-    """One kept HTTP/1.1 connection, as thin as it can be."""
+    """One HTTP/1.1 connection, kept where the server keeps it, as thin as it can be."""
 
     def __init__(self, url: str) -> None:
         self._url = urlsplit(url)
@@ -96,12 +96,16 @@ class Connection:
         status = int(headers[9:12])
         start = headers.lower().index(b"content-length:") + 15
         length = int(headers[start : headers.index(b"\r\n", start)])
-        return status, await self._reader.readexactly(length)
+        answer = await self._reader.readexactly(length)
+        if b"connection: close" in headers.lower():
+            self.close()
+        return status, answer
 
     def close(self) -> None:
         """Close the connection."""
         if self._writer is not None:
             self._writer.close()
+            self._reader = self._writer = None
 
 
 @dataclass(frozen=True)
