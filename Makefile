@@ -8,7 +8,7 @@ KILLS ?= 50
 NETWORK_RUNS ?= 3
 
 .PHONY: all demo drill up example-dns test check lint types contracts unit system sim compiled unit-compiled wheel \
-	bench bench-stages bench-edge bench-replication bench-control bench-patterns oracle docs lock clean
+	bench bench-stages bench-edge bench-replication bench-control bench-patterns oracle moto docs lock clean
 
 all: check
 
@@ -92,6 +92,11 @@ bench-patterns: $(STAMP) ## the matcher, pure and compiled; ARGS=--ruler beside 
 oracle: ## the independent IAM evaluator of tests/differential (needs node; AGPL, never shipped)
 	npm ci --prefix tests/differential/policy --ignore-scripts --no-audit --no-fund
 
+moto: $(STAMP) ## targets of other AWS services against a moto server, in an environment of its own
+	test -x .venv-moto/bin/moto_server || { $(PYTHON) -m venv .venv-moto && \
+		.venv-moto/bin/python -m pip install --quiet --disable-pip-version-check -r tests/moto-requirements.txt; }
+	$(BIN)/pytest -q tests/parity/test_moto.py
+
 docs: $(STAMP) ## renew the generated parts of docs/
 	$(BIN)/python docs/render.py
 
@@ -100,4 +105,4 @@ lock: ## renew requirements.lock from pyproject.toml
 		--generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-moto build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -198,6 +198,7 @@ class Node:
             metrics=metrics,
             quotas=self.config.quotas,
             targets=self.config.targets,
+            forward=self._forward,
         )
         region = Region(
             store=store,
@@ -463,6 +464,7 @@ class Node:
             await self._clock.sleep(RETENTION_PASS_SECONDS)
             try:
                 await retention.trim_logs(self._clock.now())
+                await retention.remove_left()
                 await region.queues.sweep(list(region.resources.queues.values()))
             except StoreError as error:
                 log.warning("logs were not trimmed error=%s", error)

@@ -34,6 +34,7 @@ HOST_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", re
 ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
 TARGET_SERVICES = frozenset(
     {
+        "appsync",
         "batch",
         "codebuild",
         "codepipeline",
@@ -428,12 +429,12 @@ def _check_targets(targets: TargetsConfig, path: Path) -> None:
                 f"{path}: `{service}` in targets.endpoints is no service that targets are of. "
                 f"There are: {', '.join(sorted(TARGET_SERVICES))}."
             )
-        if endpoint is not None and not _is_http_url(endpoint.url):
+        if endpoint is not None and not is_http_url(endpoint.url):
             raise ConfigError(
                 f"{path}: `{endpoint.url}` in targets.endpoints.{service} is no http URL."
             )
     for name, url in targets.functions.items():
-        if not _is_http_url(url):
+        if not is_http_url(url):
             raise ConfigError(f"{path}: `{url}` in targets.functions.{name} is no http URL.")
     lists = [targets.allow_private, *targets.allow_private_for.values()]
     for text in (text for listed in lists for text in listed):
@@ -459,7 +460,7 @@ def _check_node(node: NodeConfig, config: Config, path: Path) -> None:
         )
     if sum(other.name == node.name for other in config.nodes) > 1:
         raise ConfigError(f"{path}: two nodes have the name `{node.name}`.")
-    if not _is_http_url(node.url):
+    if not is_http_url(node.url):
         raise ConfigError(f"{path}: url `{node.url}` of node {node.name} is no http URL.")
     if node.region is not None and not REGION_NAME.fullmatch(node.region):
         raise ConfigError(f"{path}: `{node.region}` is no Region name such as us-east-1.")
@@ -468,7 +469,8 @@ def _check_node(node: NodeConfig, config: Config, path: Path) -> None:
             raise ConfigError(f"{path}: `{address}` of node {node.name} is no IP address.")
 
 
-def _is_http_url(text: str) -> bool:
+def is_http_url(text: str) -> bool:
+    """Tell whether a text is a URL that requests can be sent to."""
     try:
         url = urlsplit(text)
         return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0

@@ -1,12 +1,14 @@
-"""What may leave the logs: events that are old enough and that every reader has passed.
+"""What may leave the store: events that are old enough and that every reader has passed.
 
 An event that a bus's reader has not delivered, or that the other Region has not yet copied, stays
-however old it is: retention never costs an event that was acknowledged.
+however old it is: retention never costs an event that was acknowledged. Lists of timers that nobody
+has any more leave as well, in steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from farspan.catalog.resources import Resources
 from farspan.delivery.service import delivery_cursor
@@ -15,11 +17,27 @@ from farspan.model.alarm import HISTORY_PREFIX, HISTORY_SECONDS
 from farspan.model.archive import Archive
 from farspan.model.endpoint import Endpoint
 from farspan.model.log_group import LOG_PREFIX, LogGroup
-from farspan.store.base import TRIM_BATCH_COUNT, Result, Store, Trim
+from farspan.store.base import (
+    LEFT_PREFIX,
+    TRIM_BATCH_COUNT,
+    Change,
+    DeleteDocument,
+    DropTimers,
+    ExpireTimers,
+    Result,
+    Store,
+    Trim,
+)
 
 SECONDS_A_DAY = 86_400
 OWN_LOGS = {METRICS_PREFIX: STORED_SECONDS, HISTORY_PREFIX: HISTORY_SECONDS}
 """The logs that are of no bus, and how long they are kept."""
+
+EXPIRE_COUNT = 1_000
+"""Timers removed in one commit: a few tens of milliseconds."""
+
+Pause = Callable[[], Awaitable[None]]
+Commit = Callable[[Sequence[Change]], Awaitable[list[Result]]]
 
 
 class Retention:
@@ -36,7 +54,7 @@ class Retention:
         endpoints: Callable[[], Iterable[Endpoint]],
         shipped: Callable[[Endpoint], int],
         seconds: float,
-        pause: Callable[[], Awaitable[None]],
+        pause: Pause,
     ) -> None:
         self._store = store
         self._resources = resources
@@ -76,6 +94,12 @@ class Retention:
             (removed,) = await self._store.commit([Trim(event_bus, last + 1)])
             await self._pause()
 
+    async def remove_left(self) -> None:
+        """Remove the lists of timers that nobody has any more."""
+        for document in await self._store.documents(LEFT_PREFIX):
+            timers = document.key.removeprefix(LEFT_PREFIX)
+            await remove_timers(self._store.commit, timers, self._pause)
+
     async def _trim_group(self, log_key: str, group: LogGroup | None, now: float) -> None:
         """Trim what a log group keeps no longer, and all that a deleted one left."""
         last = await self._store.log_end(log_key)
@@ -100,3 +124,13 @@ class Retention:
             elif waiting and event_bus in endpoint.event_bus_keys:
                 last = 0  # the endpoint changed its bus: first another one's events go across
         return last
+
+
+async def remove_timers(commit: Commit, timers: str, pause: Pause | None = None) -> None:
+    """Remove a list of timers in steps, so that the commits of others come between."""
+    removed: Result = EXPIRE_COUNT
+    while removed == EXPIRE_COUNT:
+        (removed,) = await commit([ExpireTimers(timers, math.inf, EXPIRE_COUNT)])
+        if pause is not None:
+            await pause()
+    await commit([DropTimers(timers), DeleteDocument(f"{LEFT_PREFIX}{timers}")])

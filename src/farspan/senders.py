@@ -22,19 +22,23 @@ from farspan.model.arn import parse_arn
 from farspan.model.bus import DEFAULT_BUS_NAME
 from farspan.model.connection import Connection, Secret
 from farspan.model.event import CallId
+from farspan.model.function import Function
 from farspan.model.log_group import LogEvent
 from farspan.model.queue import Queue
 from farspan.queues.service import QueueService
 from farspan.sealing import Sealer
 from farspan.targets.api_destination import ApiDestinationTarget
 from farspan.targets.api_gateway import ApiGatewayTarget
+from farspan.targets.appsync import AppSyncTarget
 from farspan.targets.aws_api import AwsApiTarget
+from farspan.targets.aws_batches import batched, lane_count
 from farspan.targets.aws_kinds import KINDS, SERVICES
 from farspan.targets.aws_wire import AwsOperation, ServiceUrl, Unsigned
 from farspan.targets.base import TargetSender
 from farspan.targets.connector import Connector, tls_context
 from farspan.targets.egress import Egress, egress
 from farspan.targets.event_bus import EventBusTarget, Forward, RoleDenial
+from farspan.targets.function import FunctionTarget, FunctionUrl, LambdaTarget
 from farspan.targets.log_group import LogGroupTarget, LogWriter
 from farspan.targets.oauth import Report, TokenSource
 from farspan.targets.sqs import DeadLetterTarget, QueueAccess, QueueTarget
@@ -77,9 +81,12 @@ class Senders:
         access = QueueAccess(resources.queue, self._takes)
         self.dead_letters = DeadLetterTarget(inside.queues, access, clock.now)
         self._service_urls = service_urls(config.targets)
-        aws_api = self._aws_api()
+        self._functions = FunctionTarget(self._connector, self._function)
         self._senders: dict[str, TargetSender] = {
-            **{kind.arn_service: aws_api for kind in KINDS},
+            **self._aws_apis(),
+            "appsync": AppSyncTarget(
+                self._connector, self._service_urls.get("appsync"), self._sign
+            ),
             "execute-api": ApiGatewayTarget(
                 self._connector, clock, self._service_urls.get("execute-api"), self._sign
             ),
@@ -103,20 +110,40 @@ class Senders:
             return None
         if arn.service == "events" and arn.resource.startswith("archive/"):
             return self._archives
+        if arn.service == "lambda":
+            api = self._senders["lambda"]
+            return LambdaTarget(arn, self._function, self._functions, api)
         is_bus = arn.service == "events" and arn.resource.startswith("event-bus/")
         return self._senders.get("event-bus" if is_bus else arn.service)
 
-    def _aws_api(self) -> AwsApiTarget:
-        """Return what calls AWS's own APIs, with the models of the services that have a URL."""
+    def _aws_apis(self) -> dict[str, TargetSender]:
+        """Return what calls AWS's own APIs, by the service in a target's ARN.
+
+        They share the models of the services that have a URL.
+        """
         urls = self._service_urls
         operations = {
             (service, operation.name): operation
             for service in urls.keys() & SERVICES
             for operation in outgoing_operations(service)
         }
-        return AwsApiTarget(
-            self._connector, operations, urls, self._config.targets.functions, self._sign
-        )
+        return {
+            kind.arn_service: AwsApiTarget(
+                self._connector, operations, urls, self._sign, lane_count(kind.service)
+            )
+            for kind in KINDS
+        }
+
+    def _function(self, account: str, name: str) -> FunctionUrl | None:
+        """Return where a function is invoked that has a URL of its own, the account's before all's.
+
+        Where an account's may be is bound by what its targets may reach.
+        """
+        own = self._resources.table(Function).get(f"{account}/{name}")
+        if own is not None:
+            return FunctionUrl(own.url, is_trusted=False)
+        url = self._config.targets.functions.get(name)
+        return None if url is None else FunctionUrl(url, is_trusted=True)
 
     def _takes(self, queue: Queue, rule_arn: str) -> bool:
         """Tell whether a queue takes what a rule sends to it."""
@@ -185,6 +212,7 @@ def service_urls(targets: TargetsConfig) -> dict[str, ServiceUrl]:
 def outgoing_operations(service: str) -> list[AwsOperation]:
     """Return what a service's model says of the operations that its targets call."""
     wanted = {name for kind in KINDS if kind.service == service for name in kind.operations}
+    wanted.update(batched(service))
     model = spec.outgoing(service, wanted)
     return [_outgoing(model, operation) for operation in model.operations.values()]
 

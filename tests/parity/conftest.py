@@ -8,15 +8,19 @@ named as Farspan's own choice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import itertools
 import json
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +196,7 @@ def deployed() -> Iterator[Callable[..., Deployment]]:
     running: list[Deployment] = []
 
     def deployed(*regions: str, **settings: Any) -> Deployment:
-        started = deploy(regions or (EAST,), edge=False, auth=True, data=None, **settings)
+        started = deploy(regions or (EAST,), edge=False, data=None, **{"auth": True, **settings})
         running.append(started)
         return started
 
@@ -640,3 +644,79 @@ def endpoint(shared_endpoint: GlobalEndpoint) -> GlobalEndpoint:
     for queue in shared_endpoint.queues.values():
         queue.sqs.purge_queue(QueueUrl=queue.url)
     return shared_endpoint
+
+
+@dataclass(slots=True)
+class Seen:
+    """A request as it came to a server that targets call."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: str
+
+
+@dataclass(slots=True)
+class Hook:
+    """A server that targets call. `answers` are the next ones: status, headers, body; then 200."""
+
+    url: str = ""
+    seen: list[Seen] = field(default_factory=list)
+    answers: list[tuple[int, dict[str, str], str]] = field(default_factory=list)
+
+    def at(self, path: str) -> list[Seen]:
+        """Return what was sent to a path."""
+        return [one for one in self.seen if one.path == path]
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        """Note a request and answer it; /token hands out numbered tokens."""
+        body = request.rfile.read(int(request.headers.get("Content-Length") or 0)).decode()
+        seen = Seen(request.command, request.path, dict(request.headers.items()), body)
+        self.seen.append(seen)
+        status, headers, text = self.answers.pop(0) if self.answers else (200, {}, "{}")
+        if status == 200 and request.path == "/token":
+            text = json.dumps({"access_token": f"t{len(self.at('/token'))}"})
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name, value)
+        request.send_header("Content-Length", str(len(text)))
+        request.end_headers()
+        request.wfile.write(text.encode())
+
+
+Hooked = Callable[..., AbstractContextManager[Hook]]
+
+
+@contextlib.contextmanager
+def run_hook(certificate: Path | None = None) -> Iterator[Hook]:
+    """Run a server on loopback that targets call, with TLS where it has a certificate."""
+    hook = Hook()
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            hook.answer(self)
+
+        def log_message(self, *_arguments: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    scheme = "http" if certificate is None else "https"
+    hook.url = f"{scheme}://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield hook
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def hooked() -> Hooked:
+    """Return what runs servers that targets call."""
+    return run_hook

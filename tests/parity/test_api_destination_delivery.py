@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import ssl
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -17,7 +14,7 @@ import pytest
 from farspan.config import TargetsConfig
 
 if TYPE_CHECKING:
-    from tests.parity.conftest import ClientFactory, Deployment, Eventually
+    from tests.parity.conftest import ClientFactory, Deployment, Eventually, Hook, Hooked
 
 EAST = "us-east-1"
 ACCOUNT = "000000000000"
@@ -26,62 +23,11 @@ KEY = ("test", "test")
 API_KEY = {"ApiKeyAuthParameters": {"ApiKeyName": "X-Key", "ApiKeyValue": "hush"}}
 
 
-@dataclass(slots=True)
-class Seen:
-    """A request as it came."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: str
-
-
-@dataclass(slots=True)
-class Hook:
-    """An HTTPS server. `answers` are the next answers: status, headers, body; then 200."""
-
-    url: str = ""
-    seen: list[Seen] = field(default_factory=list)
-    answers: list[tuple[int, dict[str, str], str]] = field(default_factory=list)
-
-    def at(self, path: str) -> list[Seen]:
-        """Return what was sent to a path."""
-        return [one for one in self.seen if one.path == path]
-
-
 @pytest.fixture
-def hook(certificate: Path) -> Iterator[Hook]:
-    """An HTTPS server on loopback, whose /token hands out numbered tokens."""
-    hook = Hook()
-
-    class Answering(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-            hook.seen.append(Seen(self.command, self.path, dict(self.headers.items()), body))
-            status, headers, text = hook.answers.pop(0) if hook.answers else (200, {}, "")
-            if status == 200 and self.path == "/token":
-                text = json.dumps({"access_token": f"t{len(hook.at('/token'))}"})
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, *_arguments: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    hook.url = f"https://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield hook
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def hook(certificate: Path, hooked: Hooked) -> Iterator[Hook]:
+    """Run an HTTPS server on loopback, whose /token hands out numbered tokens."""
+    with hooked(certificate) as hook:
+        yield hook
 
 
 @pytest.fixture(scope="module")

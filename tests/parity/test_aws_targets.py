@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -16,51 +13,23 @@ import pytest
 from farspan.config import EndpointConfig, TargetsConfig
 
 if TYPE_CHECKING:
-    from tests.parity.conftest import ClientFactory, Deployment, Eventually
+    from tests.parity.conftest import ClientFactory, Deployment, Eventually, Hook, Hooked
 
 EAST = "us-east-1"
 ACCOUNT = "000000000000"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/invoke"
-
-
-@dataclass(slots=True)
-class Services:
-    """A server that takes every request and says yes."""
-
-    url: str = ""
-    seen: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
+INVOKE_PATH = "/2015-03-31/functions/function/invocations"
 
 
 @pytest.fixture(scope="module")
-def services() -> Iterator[Services]:
-    """A server on loopback that stands for all services."""
-    services = Services()
-
-    class Answering(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            services.seen.append((self.path, headers, body))
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def log_message(self, *_arguments: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    services.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield services
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def services(hooked: Hooked) -> Iterator[Hook]:
+    """Run a server on loopback that stands for all services, and takes every request."""
+    with hooked() as services:
+        yield services
 
 
 @pytest.fixture(scope="module")
-def joined(deployed: Callable[..., Deployment], services: Services) -> Deployment:
+def joined(deployed: Callable[..., Deployment], services: Hook) -> Deployment:
     """A Region that knows where three services and one function are."""
     return deployed(
         targets=TargetsConfig(
@@ -68,6 +37,7 @@ def joined(deployed: Callable[..., Deployment], services: Services) -> Deploymen
                 "sns": services.url,
                 "kinesis": EndpointConfig(url=services.url, access_key_id="AKIAOTHER"),
                 "ecs": services.url,
+                "appsync": f"{services.url}/{{api}}/graphql",
             },
             functions={"pay": f"{services.url}/emulator"},
         )
@@ -99,13 +69,13 @@ def deliver(events: Any, name: str, target: dict[str, Any]) -> str:
     return str(answer["Entries"][0]["EventId"])
 
 
-def test_a_topic(events: Any, services: Services, name: str, eventually: Eventually) -> None:
+def test_a_topic(events: Any, services: Hook, name: str, eventually: Eventually) -> None:
     """A topic gets the event as a message, in a request that is signed for SNS."""
     topic = f"arn:aws:sns:{EAST}:{ACCOUNT}:{name}"
     event_id = deliver(events, name, {"Arn": topic})
 
     def found() -> list[tuple[dict[str, str], dict[str, list[str]]]]:
-        sent = [(headers, parse_qs(body)) for _, headers, body in services.seen]
+        sent = [(one.headers, parse_qs(one.body)) for one in services.seen]
         return [one for one in sent if one[1].get("TopicArn") == [topic]]
 
     ((headers, fields),) = eventually(found)
@@ -114,7 +84,7 @@ def test_a_topic(events: Any, services: Services, name: str, eventually: Eventua
     assert event_id == json.loads(fields["Message"][0])["id"]
 
 
-def test_a_stream(events: Any, services: Services, name: str, eventually: Eventually) -> None:
+def test_a_stream(events: Any, services: Hook, name: str, eventually: Eventually) -> None:
     """A stream gets the event under the partition key that its path finds."""
     stream = {
         "Arn": f"arn:aws:kinesis:{EAST}:{ACCOUNT}:stream/{name}",
@@ -125,9 +95,9 @@ def test_a_stream(events: Any, services: Services, name: str, eventually: Eventu
 
     def found() -> list[tuple[dict[str, str], dict[str, str]]]:
         sent = [
-            (headers, json.loads(body))
-            for _, headers, body in services.seen
-            if headers.get("x-amz-target") == "Kinesis_20131202.PutRecord"
+            (one.headers, json.loads(one.body))
+            for one in services.seen
+            if one.headers.get("x-amz-target") == "Kinesis_20131202.PutRecord"
         ]
         return [one for one in sent if one[1]["StreamName"] == name]
 
@@ -137,18 +107,53 @@ def test_a_stream(events: Any, services: Services, name: str, eventually: Eventu
     assert event_id == json.loads(base64.b64decode(record["Data"]))["id"]
 
 
-def test_a_function(events: Any, services: Services, name: str, eventually: Eventually) -> None:
+def test_a_function(events: Any, services: Hook, name: str, eventually: Eventually) -> None:
     """A function that has a URL of its own is invoked there."""
     event_id = deliver(events, name, {"Arn": f"arn:aws:lambda:{EAST}:{ACCOUNT}:function:pay"})
-    invoked = eventually(
-        lambda: [
-            body
-            for path, _, body in services.seen
-            if path == "/emulator/2015-03-31/functions/function/invocations"
-        ]
-    )
+    invoked = eventually(lambda: services.at(f"/emulator{INVOKE_PATH}"))
 
-    assert [event_id] == [json.loads(body)["id"] for body in invoked]
+    assert [event_id] == [json.loads(one.body)["id"] for one in invoked]
+
+
+def test_a_graphql_api(events: Any, services: Hook, name: str, eventually: Eventually) -> None:
+    """A GraphQL API gets the operation, with the event's values as variables."""
+    api = {
+        "Arn": f"arn:aws:appsync:{EAST}:{ACCOUNT}:endpoints/graphql-api/abc",
+        "RoleArn": ROLE,
+        "AppSyncParameters": {"GraphQLOperation": "mutation Paid($user: ID!) { paid(id: $user) }"},
+        "InputTransformer": {
+            "InputPathsMap": {"user": "$.detail.user"},
+            "InputTemplate": '{"user": <user>}',
+        },
+    }
+    deliver(events, name, api)
+    (seen,) = eventually(lambda: services.at("/abc/graphql"))
+
+    assert {
+        "query": "mutation Paid($user: ID!) { paid(id: $user) }",
+        "variables": {"user": "ann"},
+    } == json.loads(seen.body)
+
+
+def test_many_records(events: Any, services: Hook, name: str, eventually: Eventually) -> None:
+    """Events that wait for a stream share requests, and a request that failed is sent again."""
+    services.answers = [(400, {}, '{"__type":"ProvisionedThroughputExceededException"}')]
+    arn = f"arn:aws:kinesis:{EAST}:{ACCOUNT}:stream/{name}"
+    target = {"Id": "t", "Arn": arn, "RoleArn": ROLE}
+    events.put_targets(Rule=name, EventBusName=name, Targets=[target])
+    entry = {"Source": "shop", "DetailType": "paid", "EventBusName": name}
+    ids: set[str] = set()
+    for start in range(0, 40, 10):
+        some = [{**entry, "Detail": f'{{"n":{start + n}}}'} for n in range(10)]
+        ids |= {one["EventId"] for one in events.put_events(Entries=some)["Entries"]}
+
+    def arrived() -> set[str]:
+        bodies = [json.loads(one.body) for one in services.seen if f'"{name}"' in one.body]
+        records = [record for body in bodies[1:] for record in body.get("Records", [body])]
+        return {json.loads(base64.b64decode(one["Data"]))["id"] for one in records}
+
+    eventually(lambda: arrived() == ids)
+    assert sum(f'"{name}"' in one.body for one in services.seen) < len(ids)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +168,13 @@ def test_a_function(events: Any, services: Services, name: str, eventually: Even
             "Parameter(s) EcsParameters must be specified for target: t.",
         ),
         (
+            {
+                "Arn": f"arn:aws:appsync:{EAST}:{ACCOUNT}:endpoints/graphql-api/abc",
+                "RoleArn": ROLE,
+            },
+            "Parameter(s) AppSyncParameters must be specified for target: t.",
+        ),
+        (
             {"Arn": f"arn:aws:sns:{EAST}:111111111111:topic"},
             f"Parameter arn:aws:sns:{EAST}:111111111111:topic is not valid. Reason: it must be "
             f"a target of sns of account {ACCOUNT} in Region {EAST}.",
@@ -174,7 +186,7 @@ def test_a_function(events: Any, services: Services, name: str, eventually: Even
             "farspan.toml.",
         ),
     ],
-    ids=["no-role", "no-parameters", "other-account", "other-function"],
+    ids=["no-role", "no-parameters", "no-operation", "other-account", "other-function"],
 )
 def test_targets_that_are_refused(
     events: Any, name: str, target: dict[str, Any], message: str

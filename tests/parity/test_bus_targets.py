@@ -149,19 +149,18 @@ def test_another_accounts_bus_needs_its_policy(
     make_queue: MakeQueue,
     region: str,
 ) -> None:
-    """It has to allow events that a bus invokes with; who is denied is dead-lettered."""
+    """It has to allow events that a bus invokes with, when it is put and for each event."""
     theirs = other("events", region)
     theirs.create_event_bus(Name=bus)
     target = bus_arn(bus, region, OTHER)
-    forward(events, bus, target, DeadLetterConfig={"Arn": queue.arn})
-    put(events, bus)
-    code, message = dead_letter(queue)
-
-    assert "NO_PERMISSIONS" == code
-    assert (
+    message = (
         f"User: {ROLE} is not authorized to perform: events:PutEvents on resource: {target} "
         "because no resource-based policy allows the events:PutEvents action"
-    ) == message
+    )
+    with pytest.raises(events.exceptions.ClientError) as refused:
+        forward(events, bus, target)
+
+    assert {"Code": "AccessDeniedException", "Message": message} == refused.value.response["Error"]
 
     statement = {
         "Sid": "s",
@@ -170,12 +169,23 @@ def test_another_accounts_bus_needs_its_policy(
         "Action": "events:PutEvents",
         "Resource": target,
         "Condition": {
-            "StringEquals": {"events:source": "shop"},
+            "StringEquals": {"events:source": "other"},
             "Bool": {"events:eventBusInvocation": "true"},
         },
     }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    theirs.put_permission(EventBusName=bus, Policy=policy)
+
+    def let_in(source: str) -> None:
+        statement["Condition"]["StringEquals"]["events:source"] = source
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        theirs.put_permission(EventBusName=bus, Policy=policy)
+
+    let_in("other")
+    forward(events, bus, target, DeadLetterConfig={"Arn": queue.arn})
+    put(events, bus)
+
+    assert ("NO_PERMISSIONS", message) == dead_letter(queue)
+
+    let_in("shop")
     their_queue = other("sqs", region).create_queue(QueueName=bus)["QueueUrl"]
     theirs.put_rule(Name="all", EventBusName=bus, EventPattern=EVERYTHING)
     arn = f"arn:aws:sqs:{region}:{OTHER}:{bus}"

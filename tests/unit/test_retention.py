@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -15,8 +16,18 @@ from farspan.model.endpoint import Endpoint, ReplicationState
 from farspan.model.event import CallId, EventBatch
 from farspan.model.log_group import LogGroup
 from farspan.model.rule import Rule
-from farspan.retention import Retention
-from farspan.store.base import TRIM_BATCH_COUNT, Append, MoveCursor
+from farspan.retention import EXPIRE_COUNT, Retention
+from farspan.store.base import (
+    LEFT_PREFIX,
+    TRIM_BATCH_COUNT,
+    Append,
+    Change,
+    MoveCursor,
+    PutTimer,
+    Result,
+    StoreError,
+    leave_timers,
+)
 from farspan.store.memory import MemoryStore
 
 ACCOUNT = "000000000000"
@@ -38,8 +49,8 @@ ENDPOINT = Endpoint(
 class World:
     """A Region with a bus, and what the retention asks of the rest."""
 
-    def __init__(self) -> None:
-        self.store = MemoryStore()
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        self.store = store or MemoryStore()
         self.resources = Resources(HERE, self.store)
         self.endpoints: list[Endpoint] = []
         self.shipped = 0
@@ -298,3 +309,37 @@ async def test_what_a_deleted_log_group_left_goes(world: World) -> None:
     await world.put(1, bus=f"-/logs/{ACCOUNT}/gone")
 
     assert await world.kept(f"-/logs/{ACCOUNT}/gone") == []
+
+
+class FailingStore(MemoryStore):
+    """Fails once a number of commits is used up."""
+
+    commits_left = 1_000
+
+    async def commit(self, changes: Sequence[Change]) -> list[Result]:
+        """Commit, or fail."""
+        self.commits_left -= 1
+        if self.commits_left < 0:
+            raise StoreError("The disk is full.")
+        return await super().commit(changes)
+
+
+async def test_a_list_that_nobody_has_leaves_in_steps() -> None:
+    """A large list is removed in several commits with pauses between; a failure only delays it."""
+    world = World(FailingStore())
+    store = world.store
+    assert isinstance(store, FailingStore)
+    count = 2 * EXPIRE_COUNT + 5
+    puts = [PutTimer("old", str(n).encode(), float(n), b"x") for n in range(count)]
+    await store.commit([*puts, PutTimer("other", b"k", 1.0, b"y"), leave_timers("old")])
+    store.commits_left = 1
+    with pytest.raises(StoreError):
+        await world.retention.remove_left()
+    halfway, _ = await store.measure_timers("old")
+    store.commits_left = 1_000
+    await world.retention.remove_left()
+
+    assert count - EXPIRE_COUNT == halfway
+    assert [(0, 0), (1, 1)] == [await store.measure_timers(name) for name in ("old", "other")]
+    assert [] == await store.documents(LEFT_PREFIX)
+    assert 3 == world.pause_count

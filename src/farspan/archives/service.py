@@ -20,7 +20,7 @@ from farspan.model.archive import Archive
 from farspan.model.arn import parse_arn
 from farspan.model.delivery import DELIVERED, Delivery, Outcome, Verdict
 from farspan.model.event import event_time_in
-from farspan.store.base import AckTimer, Change, DropTimers, PutTimer, Result, Store, StoreError
+from farspan.store.base import AckTimer, Change, PutTimer, Result, Store, StoreError, leave_timers
 from farspan.targets.base import INTERNAL_ERROR, INVALID_PARAMETER, NO_RESOURCE
 
 DAY_SECONDS = 86_400
@@ -176,7 +176,7 @@ class ArchiveService:
         """Return what has to be committed together with the removal of an archive."""
         self._sizes.pop(archive.timer_list, None)
         self._locks.pop(archive.timer_list, None)
-        return (DropTimers(archive.timer_list),)
+        return (leave_timers(archive.timer_list),)
 
 
 def _refused(code: str, message: str) -> Outcome:

@@ -7,6 +7,7 @@ here may touch the store.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from farspan.errors import AccessDeniedException, ValidationException
@@ -17,9 +18,11 @@ from farspan.policy import (
     FULL_ACCESS,
     Decision,
     Decisions,
+    Effect,
     Policy,
     Reason,
     Request,
+    Statement,
     denial_text,
     parse_bus_policy,
     parse_queue_policy,
@@ -46,13 +49,15 @@ def check_permission(
     action: str,
     resource: str,
     context: Mapping[str, str | Sequence[str | None]] | None = None,
+    before_event: bool = False,
 ) -> None:
     """Let a caller act on a bus, or on a rule of it, where the bus's policy lets it.
 
     Another account needs an Allow, the bus's own only the lack of a Deny. `principal` is the ARN
     of who in `account` asks; what that one's own policies say is not asked here. `bus` is None
-    where there is none: who may not see it is not told so. Raises AccessDeniedException in AWS's
-    words.
+    where there is none: who may not see it is not told so. `before_event` asks whether some event
+    may come in: what a policy says of events' members waits for the event. Raises
+    AccessDeniedException in AWS's words.
     """
     decision = NOBODY_ASKED
     if bus is not None and bus.policy is not None:
@@ -70,7 +75,8 @@ def check_permission(
             context={**known, **(context or {})},
         )
         own = bus.account == account
-        decision = _DECISIONS.evaluate([FULL_ACCESS], policy_of(bus), request, own=own)
+        policy = _for_some_event(bus.policy, bus.arn) if before_event else policy_of(bus)
+        decision = _DECISIONS.evaluate([FULL_ACCESS], policy, request, own=own)
     if not decision.allowed:
         raise AccessDeniedException(denial_text(principal, action, resource, decision))
 
@@ -141,3 +147,20 @@ def _queue_policy(text: str) -> Policy | None:
 @lru_cache(maxsize=POLICIES_KEPT)
 def _parsed(text: str, bus_arn: str) -> Policy:
     return parse_bus_policy(text, bus_arn=bus_arn)
+
+
+@lru_cache(maxsize=POLICIES_KEPT)
+def _for_some_event(text: str, bus_arn: str) -> Policy:
+    """Return a policy without what it says of events: its Allows are wider, its Denies fewer."""
+    statements: list[Statement] = []
+    policy = _parsed(text, bus_arn)
+    for statement in policy.statements:
+        rest = tuple(test for test in statement.condition if not _is_of_event(test.key))
+        if rest == statement.condition or statement.effect is Effect.ALLOW:
+            statements.append(replace(statement, condition=rest))
+    return replace(policy, statements=tuple(statements))
+
+
+def _is_of_event(key: str) -> bool:
+    lower = key.lower()
+    return lower.startswith("events:") and lower != "events:eventbusinvocation"

@@ -22,6 +22,7 @@ from farspan.model.connection import Connection
 from farspan.model.endpoint import Endpoint
 from farspan.model.event import EventBatch
 from farspan.model.event_source import EventSource
+from farspan.model.function import Function
 from farspan.model.health_check import HealthCheck
 from farspan.model.log_group import LogGroup, LogStream
 from farspan.model.message_move import MessageMove
@@ -30,6 +31,7 @@ from farspan.model.role import Role
 from farspan.model.rule import Rule
 from farspan.store.base import (
     COPY_DOCUMENT,
+    LEFT_PREFIX,
     Change,
     DeleteDocument,
     PutDocument,
@@ -72,6 +74,7 @@ KINDS: tuple[type[Resource], ...] = (
     LogGroup,
     LogStream,
     MetricAlarm,
+    Function,
 )
 """Every kind of resource. A new one is a Struct in `model` and an entry here."""
 
@@ -331,6 +334,11 @@ class Resources:
     async def commit(self, changes: Sequence[Change]) -> list[Result]:
         """Commit changes that are about no resource."""
         return await self._store.commit(changes)
+
+    async def left_timers(self) -> list[str]:
+        """Return the lists of timers that nobody has any more."""
+        documents = await self._store.documents(LEFT_PREFIX)
+        return [document.key.removeprefix(LEFT_PREFIX) for document in documents]
 
     async def logs(self) -> list[str]:
         """Return the keys of the buses that have a log, deleted ones included."""

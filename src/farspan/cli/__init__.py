@@ -496,6 +496,58 @@ def check(store: str, *, as_json: bool, data: Path) -> None:
     raise SystemExit(run_check(data, store, as_json=as_json))
 
 
+@main.group()
+def function() -> None:
+    """Lambda functions at URLs of their own, such as runtime interface emulators."""
+
+
+def _function_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        data_option,
+        click.option("--region", help="This Region alone.  [default: every Region of --data]"),
+        click.option(
+            "--endpoint-url", help="The deployment.  [default: AWS_ENDPOINT_URL, --data's]"
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@function.command("add")
+@click.argument("name")
+@click.option("--url", required=True, help="Where it is invoked, e.g. http://127.0.0.1:9000")
+@_function_options
+def function_add(
+    name: str, url: str, endpoint_url: str | None, region: str | None, data: Path
+) -> None:
+    """Make function NAME known, or give it another URL; rules can then have it as a target."""
+    from farspan.cli.functions import run_add
+
+    raise SystemExit(run_add(data, endpoint_url, region, name=name, url=url))
+
+
+@function.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print them as data.")
+@_function_options
+def function_list(
+    endpoint_url: str | None, region: str | None, data: Path, *, as_json: bool
+) -> None:
+    """Show the functions that have a URL, Region by Region."""
+    from farspan.cli.functions import run_list
+
+    raise SystemExit(run_list(data, endpoint_url, region, as_json=as_json))
+
+
+@function.command("remove")
+@click.argument("name")
+@_function_options
+def function_remove(name: str, endpoint_url: str | None, region: str | None, data: Path) -> None:
+    """Forget function NAME. Rules keep it as a target, and its events become dead letters."""
+    from farspan.cli.functions import run_remove
+
+    raise SystemExit(run_remove(data, endpoint_url, region, name=name))
+
+
 def _region_names(text: str) -> tuple[str, ...]:
     from farspan.config import REGION_NAME
 

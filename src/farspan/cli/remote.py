@@ -12,7 +12,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -61,9 +61,9 @@ class Remote:
         body = self._send("POST", "/", headers=headers, body=msgspec.json.encode(params))
         return self._decoded(body)
 
-    def page(self, path: str, **query: object) -> bytes:
+    def page(self, path: str, method: str = "GET", /, **query: object) -> bytes:
         """Return one of Farspan's own pages, JSON. Raises Refused and Unreachable."""
-        return self._send("GET", path, query=urllib.parse.urlencode(query))
+        return self._send(method, path, query=urllib.parse.urlencode(query))
 
     def put(self, path: str, value: object) -> bytes:
         """Put JSON to one of Farspan's own pages. Raises Refused and Unreachable."""
@@ -157,6 +157,19 @@ def open_remote(data: Path, *, url: str | None, region: str | None) -> Remote:
         secret_access_key=up.get("secret_access_key", well_known.secret_access_key),
     )
     return Remote(found.rstrip("/"), region, credential)
+
+
+def open_remotes(data: Path, *, url: str | None, region: str | None) -> list[Remote]:
+    """Return every Region of the deployment that options, the environment or a directory name.
+
+    One alone where `region` says so, or where nothing says which others there are.
+    """
+    one = open_remote(data, url=url, region=region)
+    up = read_up_file(data)
+    names = [known["name"] for known in up.get("regions", ())]
+    if region or one.url != up.get("url") or one.region not in names:
+        return [one]
+    return [replace(one, region=name) for name in names]
 
 
 def read_up_file(data: Path) -> dict[str, Any]:

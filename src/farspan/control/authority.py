@@ -189,6 +189,16 @@ def authorize_endpoint(caller: Caller, action: str, endpoint: str, *, now: float
         _demand(caller, f"events:{action}", endpoint, keys)
 
 
+def authorize_own(plane: ControlPlane, caller: Caller, action: str, resource: str) -> None:
+    """Return if the caller's policies allow an action of Farspan's own on a resource, an ARN.
+
+    Such actions are `events:` ones, as `events:ReadEvents` is. Raises AccessDeniedException.
+    """
+    if caller.grants is not None:
+        keys = caller_keys(caller, region=plane.region, now=plane.clock.now())
+        _demand(caller, action, resource, keys)
+
+
 def _demand(
     caller: Caller,
     action: str,

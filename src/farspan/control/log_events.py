@@ -126,7 +126,8 @@ async def get_log_events(plane: ControlPlane, caller: Caller, params: Params) ->
         return token is None or token.admits(kept.place)
 
     limit = params.get("limit") or REPLY_EVENTS_MAX
-    found = await plane.logs.read(group, wanted, limit, from_end=from_end)
+    times = _reach(window, token)
+    found = await plane.logs.read(group, [stream], times, wanted, limit, from_end=from_end)
     shown = _within_reply(reversed(found) if from_end else found)
     if from_end:
         shown.reverse()
@@ -157,7 +158,8 @@ async def filter_log_events(plane: ControlPlane, caller: Caller, params: Params)
         return (token is None or token.admits(kept.place)) and matches(kept.event.message)
 
     limit = params.get("limit") or REPLY_EVENTS_MAX
-    found = await plane.logs.read(group, wanted, limit + 1)
+    searched = list(streams.values())
+    found = await plane.logs.read(group, searched, _reach(window, token), wanted, limit + 1)
     shown = _within_reply(found[:limit])
     more = len(shown) < len(found)
     return {
@@ -199,6 +201,15 @@ class _Token:
     def admits(self, place: Place) -> bool:
         """Return whether an event is beyond what was seen."""
         return place < self.place if self.goes_back else place > self.place
+
+
+def _reach(window: _Window, token: _Token | None) -> tuple[int, int]:
+    """Return the times of what a page can have, milliseconds, the last not included."""
+    if token is None:
+        return window.start, window.end
+    if token.goes_back:
+        return window.start, min(window.end, token.place.timestamp + 1)
+    return max(window.start, token.place.timestamp), window.end
 
 
 def first_key(place: Place) -> str:

@@ -23,6 +23,7 @@ from farspan.ingest.service import IngestService
 from farspan.logs.service import LogService
 from farspan.metrics.service import MetricsService
 from farspan.model.endpoint import Endpoint
+from farspan.model.forwarding import ForwardReply, ForwardRequest
 from farspan.model.health_check import HealthCheck, Vote
 from farspan.model.role import Role
 from farspan.queues.service import QueueService
@@ -112,8 +113,12 @@ class ControlPlane:
     started_at: float = 0.0
     sessions: SessionTokens = field(default_factory=lambda: SessionTokens("", SystemIds().token))
     enforces_roles: bool = False
+    forward: Forward | None = None
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+
+Forward = Callable[[str, ForwardRequest], Awaitable[ForwardReply]]
+"""Ask a bus of a Region, this one included. Raises AwsError, OSError or MsgspecError."""
 
 OperationFunction = Callable[[ControlPlane, Caller, Params], Awaitable[Output]]
 

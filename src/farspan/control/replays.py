@@ -37,6 +37,7 @@ from farspan.model.archive import (
 from farspan.model.arn import Arn, parse_arn, rule_arn
 from farspan.model.bus import EventBus
 from farspan.model.event import event_bus_key
+from farspan.model.rule import Rule
 from farspan.store.base import Change
 
 HISTORY_SECONDS = 90 * 86_400
@@ -142,7 +143,7 @@ def turns_between(before: float, now: float, per_second: int) -> int:
 async def advance_replays(plane: ControlPlane, turns: int) -> None:
     """Look once at every replay: run those that are active, forget those that ended long ago.
 
-    Each sends `turns` events at the most.
+    Each sends `turns` events at the most, and none while a target that it sends to is behind.
     """
     now = plane.clock.now()
     for replay in list(plane.resources.table(Replay).values()):
@@ -165,7 +166,7 @@ async def _advance(plane: ControlPlane, replay: Replay, turns: int, now: float) 
     if archive is None or archive.uuid != replay.archive_uuid:
         window = Window.GONE
     elif replay.state is ReplayState.RUNNING:
-        if not turns:
+        if not turns or plane.delivery.is_behind(_rules(plane, replay)):
             return
         after = replay.place or (replay.event_start_time, 0)
         events = await plane.archives.read(archive, after, replay.event_end_time, turns)
@@ -179,6 +180,12 @@ async def _advance(plane: ControlPlane, replay: Replay, turns: int, now: float) 
         log.info("replay %s is %s reason=%r", replay.arn, advanced.state, advanced.state_reason)
     also = [change for event in events for change in _deliveries(plane, replay, event)]
     await plane.resources.save(advanced, now=now, also=tuple(also))
+
+
+def _rules(plane: ControlPlane, replay: Replay) -> list[Rule]:
+    """Return the rules that a replay sends to."""
+    rules = plane.resources.rules_of(replay.account, replay.event_bus_name)
+    return [rule for rule in rules if not replay.filter_arns or rule.arn in replay.filter_arns]
 
 
 def _deliveries(plane: ControlPlane, replay: Replay, event: ArchivedEvent) -> list[Change]:

@@ -15,7 +15,8 @@ from farspan.model.alarm import HISTORY_PREFIX
 from farspan.model.archive import Archive
 from farspan.model.log_group import LOG_PREFIX
 from farspan.model.queue import Queue
-from farspan.store.base import TRIM_BATCH_COUNT, Change, DropTimers, Trim
+from farspan.retention import remove_timers
+from farspan.store.base import TRIM_BATCH_COUNT, Change, Trim
 
 COMMIT_RESOURCE_COUNT = 500
 """Resources removed in one commit: others' commits wait for it."""
@@ -35,11 +36,13 @@ async def reset(plane: ControlPlane, account: str | None) -> int:
                 change for resource in some for change in _ending(plane, resource)
             ]
             await plane.resources.remove(*some, now=now, also=tuple(also))
+        for timers in await plane.resources.left_timers():
+            await remove_timers(plane.resources.commit, timers)
         await plane.resources.forget(account)
         plane.metrics.forget(account)
         await _empty_logs(plane, account)
         if account is None:
-            await plane.resources.commit([DropTimers(RETRY_TIMERS)])
+            await remove_timers(plane.resources.commit, RETRY_TIMERS)
         return len(found)
 
 

@@ -6,15 +6,19 @@ Whether a target exists is not asked, as on AWS: a delivery to what is not there
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from farspan.control.condition_keys import in_one_partition
+from farspan.control.functions import has_url
 from farspan.control.plane import Caller, ControlPlane
 from farspan.delivery.event_values import parse_path
 from farspan.delivery.parameters import paths_in
 from farspan.errors import AccessDeniedException, ValidationException
 from farspan.model.arn import Arn, parse_arn
+from farspan.model.forwarding import ForwardRequest
 from farspan.model.log_group import log_group_name_in
 from farspan.model.queue import FIFO_SUFFIX
 from farspan.targets.aws_kinds import MEMBERS, AwsKind, kind_of, no_url
@@ -29,7 +33,10 @@ WHOLE_EVENT_REFUSES = ("Input", "InputPath", "InputTransformer", "RetryPolicy")
 REST_API = re.compile(r"[A-Za-z0-9]+/[^/]+/(\*|GET|HEAD|OPTIONS|PUT|POST|PATCH|DELETE)(/.*)?")
 """An API of API Gateway: its id, a stage, a method and a path."""
 
-KIND_MEMBERS = MEMBERS | {"HttpParameters", "SqsParameters"}
+GRAPHQL_API = re.compile(r"endpoints/graphql-api/[A-Za-z0-9]+")
+"""An API of AppSync."""
+
+KIND_MEMBERS = MEMBERS | {"AppSyncParameters", "HttpParameters", "SqsParameters"}
 """Members that some kinds of targets have."""
 
 
@@ -58,11 +65,15 @@ def target_parameters(
         allowed = frozenset()
     elif arn.service == "execute-api" and REST_API.fullmatch(arn.resource):
         _check_owner(plane, caller, arn, text, "an API")
-        if "execute-api" not in plane.targets.endpoints:
-            raise ValidationException(
-                f"Parameter {text} is not valid. Reason: {no_url('execute-api')}"
-            )
+        _check_url(plane, "execute-api", text)
         allowed = frozenset({"HttpParameters"})
+    elif arn.service == "appsync" and GRAPHQL_API.fullmatch(arn.resource):
+        _check_owner(plane, caller, arn, text, "a GraphQL API")
+        _check_url(plane, "appsync", text)
+        _check_role(given)
+        if not (given.get("AppSyncParameters") or {}).get("GraphQLOperation"):
+            raise _missing(given, ["AppSyncParameters"])
+        allowed = frozenset({"AppSyncParameters"})
     else:
         check_queue(plane, text, f"target {target_id}", fifo=True)
         _check_message_group(arn, given)
@@ -118,24 +129,54 @@ def check_bus_target(
             )
 
 
+async def check_bus_lets_in(plane: ControlPlane, caller: Caller, given: Mapping[str, Any]) -> None:
+    """Refuse a bus whose policy lets no event of the target's role in; other kinds pass.
+
+    A Region that cannot be asked now is asked again with every event. Raises AccessDeniedException.
+    """
+    arn = _parsed(given["Arn"])
+    if plane.forward is None or not is_event_bus(arn):
+        return
+    question = ForwardRequest(
+        event_bus_arn=str(arn),
+        from_region=plane.region,
+        account=caller.account,
+        role_arn=given["RoleArn"],
+        events=(),
+    )
+    try:
+        reply = await plane.forward(arn.region, question)
+    except (OSError, msgspec.MsgspecError):
+        return
+    if reply.denial is not None:
+        raise AccessDeniedException(reply.denial)
+
+
 def _check_aws(
     plane: ControlPlane, caller: Caller, arn: Arn, kind: AwsKind, given: Mapping[str, Any]
 ) -> None:
     """Accept a target of another AWS service of the caller's, whose URL is known."""
     text = given["Arn"]
-    has_url = kind.service in plane.targets.endpoints or (
-        kind.service == "lambda" and arn.resource.split(":")[1] in plane.targets.functions
-    )
-    if not has_url:
-        raise ValidationException(f"Parameter {text} is not valid. Reason: {no_url(kind.service)}")
+    if not (kind.service == "lambda" and has_url(plane, caller, arn.resource.split(":")[1])):
+        _check_url(plane, kind.service, text)
     _check_owner(plane, caller, arn, text, f"a target of {arn.service}")
     if kind.needs_role:
         _check_role(given)
     missing = sorted(kind.required - given.keys())
     if missing:
-        raise ValidationException(
-            f"Parameter(s) {', '.join(missing)} must be specified for target: {given['Id']}."
-        )
+        raise _missing(given, missing)
+
+
+def _missing(given: Mapping[str, Any], members: Sequence[str]) -> ValidationException:
+    return ValidationException(
+        f"Parameter(s) {', '.join(members)} must be specified for target: {given['Id']}."
+    )
+
+
+def _check_url(plane: ControlPlane, service: str, text: str) -> None:
+    """Refuse a target of a service whose URL the configuration does not have."""
+    if service not in plane.targets.endpoints:
+        raise ValidationException(f"Parameter {text} is not valid. Reason: {no_url(service)}")
 
 
 def _check_role(given: Mapping[str, Any]) -> None:
@@ -170,9 +211,7 @@ def _check_message_group(arn: Arn, given: Mapping[str, Any]) -> None:
     group = (given.get("SqsParameters") or {}).get("MessageGroupId")
     if arn.resource.endswith(FIFO_SUFFIX):
         if not group:
-            raise ValidationException(
-                f"Parameter(s) SqsParameters must be specified for target: {given['Id']}."
-            )
+            raise _missing(given, ["SqsParameters"])
     elif "SqsParameters" in given:
         raise ValidationException(
             f"Parameter SqsParameters is not valid for target {given['Id']}. "

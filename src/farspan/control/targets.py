@@ -14,7 +14,12 @@ from farspan.control.passed_roles import check_passed_role
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
 from farspan.control.rules import existing_rule, refuse_managed
 from farspan.control.target_inputs import target_input
-from farspan.control.target_kinds import check_bus_target, check_queue, target_parameters
+from farspan.control.target_kinds import (
+    check_bus_lets_in,
+    check_bus_target,
+    check_queue,
+    target_parameters,
+)
 from farspan.errors import LimitExceededException, ManagedRuleException
 from farspan.model.arn import event_bus_arn
 from farspan.model.rule import RetryPolicy, Rule, Target
@@ -45,6 +50,7 @@ async def put_targets(plane: ControlPlane, caller: Caller, params: Params) -> Ou
     for given in params["Targets"]:
         target = _target(plane, caller, given, rule)
         check_passed_role(plane, caller.account, given.get("RoleArn"), source_arn=rule.arn)
+        await check_bus_lets_in(plane, caller, given)
         targets[target.id] = target
     if len(targets) > plane.quotas.targets_per_rule:
         raise LimitExceededException("The requested resource exceeds the maximum number allowed.")

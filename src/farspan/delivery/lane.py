@@ -81,6 +81,11 @@ class Lane:
         return True
 
     @property
+    def is_behind(self) -> bool:
+        """Whether what can wait should: it is over half full, or stored ones wait for room."""
+        return bool(self._parked) or self._held_count > LANE_CAPACITY // 2
+
+    @property
     def _held_count(self) -> int:
         return len(self._waiting) + self._under_way_count
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 
 import msgspec
@@ -135,6 +135,12 @@ class DeliveryService:
         """Return the rules of a bus that an event matches which is not in its log."""
         rulebook = self._rulebooks.get(event_bus)
         return [] if rulebook is None else rulebook.match(event)
+
+    def is_behind(self, rules: Iterable[Rule]) -> bool:
+        """Tell whether a target of one of the rules is slower than what there is for it."""
+        keys = ((rule.arn, t.id, t.arn) for rule in rules for t in rule.targets.values())
+        lanes = map(self._lanes.get, keys)
+        return any(lane is not None and lane.is_behind for lane in lanes)
 
     def planned(self, event: bytes, rules: Sequence[Rule]) -> list[Change]:
         """Return what stores an event's deliveries to the targets of rules.

@@ -46,8 +46,10 @@ def arrival(
     )
 
 
-def condition_keys_of(forwarded: ForwardedEvent) -> dict[str, str]:
-    """Return the condition keys that the receiving bus's policy may ask of an event."""
+def condition_keys_of(forwarded: ForwardedEvent | None) -> dict[str, str]:
+    """Return the condition keys that the receiving bus's policy may ask of an event, or of any."""
+    if forwarded is None:
+        return {"events:eventBusInvocation": "true"}
     named = _decode(forwarded.event)
     return {
         "events:eventBusInvocation": "true",

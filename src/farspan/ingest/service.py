@@ -235,6 +235,8 @@ class IngestService:
         assert arn is not None, "a target's ARN was read when it was put"
         bus = self._find_event_bus(arn.account, _name_in(arn))
         now = self._clock.now()
+        if not request.events:
+            return ForwardReply(denials=(), denial=self._denial(request, arn, bus, None))
         denials = [self._denial(request, arn, bus, forwarded) for forwarded in request.events]
         appends: list[Change] = [
             Append(arrival(each, request, event_bus=bus.key, region=self._region, now=now))
@@ -246,9 +248,16 @@ class IngestService:
         return ForwardReply(denials=tuple(denials))
 
     def _denial(
-        self, request: ForwardRequest, arn: Arn, bus: EventBus | None, forwarded: ForwardedEvent
+        self,
+        request: ForwardRequest,
+        arn: Arn,
+        bus: EventBus | None,
+        forwarded: ForwardedEvent | None,
     ) -> str | None:
-        """Return why a bus does not take a forwarded event: what PutEvents would be told."""
+        """Return why a bus does not take a forwarded event: what PutEvents would be told.
+
+        Without an event, why it takes none.
+        """
         if arn.account == request.account and (bus is None or bus.policy is None):
             return None
         try:
@@ -259,6 +268,7 @@ class IngestService:
                 action="events:PutEvents",
                 resource=event_bus_arn(arn.region, arn.account, _name_in(arn)),
                 context=forwarding.condition_keys_of(forwarded),
+                before_event=forwarded is None,
             )
         except AccessDeniedException as error:
             return error.message

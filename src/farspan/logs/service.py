@@ -1,15 +1,15 @@
 """Log groups' events: written durably, read in order of time.
 
-A group has one log in the store, in order of arrival; a read goes through it and keeps no more than
-it returns. Writes to one group come one after the other, for each also changes what its stream
-shows. What callers may write is decided elsewhere.
+A group has one log in the store, in order of arrival; a read goes through the part of it in which
+its times can be (`span`) and keeps no more than it returns. Writes to one group come one after the
+other, for each also changes what its stream shows. What callers may write is decided elsewhere.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ import msgspec
 
 from farspan.catalog.resources import Resources
 from farspan.clock import Clock, IdSource
+from farspan.logs.span import Span, span_of
 from farspan.model.event import CALL_ID_BYTES, CallId, EventBatch
 from farspan.model.log_group import LogEvent, LogGroup, LogStream
 from farspan.store.base import Append, Change, Trim
@@ -45,6 +46,10 @@ class Kept:
     ingestion_time: int
 
 
+Page = tuple[list[Kept], int]
+"""Events in order of arrival, and the time of arrival at which the page ends."""
+
+
 class LogGone(Exception):
     """The group, or the stream, was deleted meanwhile."""
 
@@ -57,6 +62,7 @@ class LogService:
         self._clock = clock
         self._ids = ids
         self._writing: dict[str, asyncio.Lock] = {}
+        self._arrivals: dict[str, float] = {}  # of the last write, by the log's key
 
     def group(self, account: str, name: str) -> LogGroup | None:
         """Return a log group, or None."""
@@ -95,7 +101,7 @@ class LogService:
             current = self.group(group.account, group.name)
             if current is None or current.log_id != group.log_id:
                 raise LogGone
-            now = self._clock.now()
+            now = self._arrival(group)
             known = self.stream(group, stream_name)
             stream = known or self._new_stream(group, stream_name)
             appends: list[Change] = [
@@ -118,6 +124,18 @@ class LogService:
                 _grown(stream, times, int(now * 1_000)), now=now, also=tuple(appends)
             )
 
+    def _arrival(self, group: LogGroup) -> float:
+        """Return when a write comes: now, but never before the write before it.
+
+        A log is read by when its events came, also after a clock was set back.
+        """
+        last = self._arrivals.get(group.log_key)
+        if last is None:
+            times = (stream.last_ingestion_time or 0 for stream in self.streams(group))
+            last = max(times, default=0) / 1_000
+        last = self._arrivals[group.log_key] = max(last, self._clock.now())
+        return last
+
     def new_call(self) -> CallId:
         """Return the id of a write that is not repeated."""
         return CallId(self._ids.token(CALL_ID_BYTES))
@@ -138,23 +156,85 @@ class LogService:
             trim = (Trim(group.log_key, end + 1),)
             now = self._clock.now()
             await self._resources.remove(group, *self.streams(group), now=now, also=trim)
+            self._arrivals.pop(group.log_key, None)
 
     async def read(
-        self, group: LogGroup, wanted: Callable[[Kept], bool], limit: int, *, from_end: bool = False
+        self,
+        group: LogGroup,
+        streams: Sequence[LogStream],
+        window: tuple[int, int],
+        wanted: Callable[[Kept], bool],
+        limit: int,
+        *,
+        from_end: bool = False,
     ) -> list[Kept]:
-        """Return the first `limit` wanted events in order of place, or the last ones."""
-        found: list[tuple[Place, int, Kept]] = []
-        after = 0
+        """Return the first `limit` wanted events in order of place, or the last ones.
+
+        `wanted` takes none but events of the streams, with times from the window's start up to its
+        end: what cannot hold any is not read.
+        """
+        span = span_of(streams, *window)
+        if span is None:
+            return []
+        after = await self._before(group, span.first)
+        pages = self._backward(group, after, span) if from_end else self._forward(group, after)
+        pick = heapq.nlargest if from_end else heapq.nsmallest
+        settled = span.is_settled_backward if from_end else span.is_settled_forward
+        found: list[tuple[Place, Kept]] = []
+        async for kept, edge in pages:
+            fitting = [(one.place, one) for one in kept if wanted(one)]
+            found = pick(limit, [*found, *fitting], key=_place_of)
+            if len(found) == limit and settled(found[-1][0].timestamp, edge):
+                break
+            if not from_end and span.ends_before(edge):
+                break
+        return sorted((kept for _, kept in found), key=lambda kept: kept.place)
+
+    async def _forward(self, group: LogGroup, after: int) -> AsyncIterator[Page]:
+        """Yield what came after a position, page by page, each with when its last batch came."""
         while batches := await self._resources.read_log(group.log_key, after, READ_EVENT_COUNT):
-            fitting = [
-                (kept.place, index, kept)
-                for index, kept in enumerate(_events_of(batches))
-                if wanted(kept)
-            ]
-            pick = heapq.nlargest if from_end else heapq.nsmallest
-            found = pick(limit, [*found, *fitting])
-            after = batches[-1].position + len(batches[-1].events) - 1
-        return sorted((kept for _, _, kept in found), key=lambda kept: kept.place)
+            yield _events_of(batches), _ingestion_time(batches[-1])
+            after = _last_position(batches[-1])
+
+    async def _backward(self, group: LogGroup, after: int, span: Span) -> AsyncIterator[Page]:
+        """Yield what came after a position and within a span, the latest page first.
+
+        Each comes with when its first batch came.
+        """
+        low = high = await self._before(group, span.last + 1, exactly=False)
+        while high > after:
+            low = max(after, high - READ_EVENT_COUNT)
+            batches: list[EventBatch] = []
+            place = low
+            while place < high:
+                more = await self._resources.read_log(group.log_key, place, high - place)
+                if not more or more[0].position > high:
+                    break
+                batches += more
+                place = _last_position(more[-1])
+            if not batches:
+                return  # what came before is trimmed
+            kept = _events_of(batches)
+            yield (
+                [one for one in kept if low < one.place.position <= high],
+                _ingestion_time(batches[0]),
+            )
+            high = low
+
+    async def _before(self, group: LogGroup, arrival: int, *, exactly: bool = True) -> int:
+        """Return a position up to which everything came before a time, or after which nothing did.
+
+        The first where it is `exactly` so, else the second. A log is in order of arrival.
+        """
+        low, high = 0, await self._resources.log_end(group.log_key)
+        while high - low > READ_EVENT_COUNT:
+            middle = (low + high) // 2
+            batches = await self._resources.read_log(group.log_key, middle, 1)
+            if batches and _ingestion_time(batches[0]) < arrival:
+                low = _last_position(batches[0])
+            else:
+                high = middle
+        return low if exactly else high
 
     def _new_stream(self, group: LogGroup, name: str) -> LogStream:
         return LogStream(
@@ -163,18 +243,40 @@ class LogService:
             name=name,
             stream_id=self.new_id(),
             creation_time=self._clock.now(),
+            late_ms=0,
+            early_ms=0,
         )
 
     def _lock(self, group: LogGroup) -> asyncio.Lock:
         return self._writing.setdefault(group.key, asyncio.Lock())
 
 
-def _events_of(batches: Sequence[EventBatch]) -> Iterator[Kept]:
+def _ingestion_time(batch: EventBatch) -> int:
+    return int(batch.accepted_at * 1_000)
+
+
+def _last_position(batch: EventBatch) -> int:
+    return batch.position + len(batch.events) - 1
+
+
+def _place_of(found: tuple[Place, Kept]) -> Place:
+    return found[0]
+
+
+def _events_of(batches: Sequence[EventBatch]) -> list[Kept]:
+    kept: list[Kept] = []
     for batch in batches:
-        ingestion_time = int(batch.accepted_at * 1_000)
+        ingestion_time = _ingestion_time(batch)
         for index, body in enumerate(batch.events):
             event = _decode(body)
-            yield Kept(Place(event.timestamp, batch.position + index), event, ingestion_time)
+            place = Place(event.timestamp, batch.position + index)
+            kept.append(Kept(place, event, ingestion_time))
+    return kept
+
+
+def _most(known: int | None, times: Iterable[int]) -> int | None:
+    """Return the most of what is known and of what is new; what is not known stays so."""
+    return None if known is None else max([known, *times])
 
 
 def _grown(stream: LogStream, times: Sequence[int], ingestion_time: int) -> LogStream:
@@ -186,4 +288,6 @@ def _grown(stream: LogStream, times: Sequence[int], ingestion_time: int) -> LogS
         first_event_timestamp=min([*known, *times]),
         last_event_timestamp=max([*known, *times]),
         last_ingestion_time=ingestion_time,
+        late_ms=_most(stream.late_ms, (ingestion_time - time for time in times)),
+        early_ms=_most(stream.early_ms, (time - ingestion_time for time in times)),
     )

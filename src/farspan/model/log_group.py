@@ -42,7 +42,9 @@ class LogGroup(msgspec.Struct, frozen=True, kw_only=True):
 class LogStream(msgspec.Struct, frozen=True, kw_only=True):
     """A stream of a log group. Times of events are milliseconds, of the stream itself seconds.
 
-    `stream_id` marks the stream's events in the group's log.
+    `stream_id` marks the stream's events in the group's log. `late_ms` and `early_ms` are how much
+    later, and how much earlier, than its own time an event of the stream came at most; None in a
+    stream from before that was kept.
     """
 
     KIND: ClassVar[str] = "log-stream"
@@ -55,6 +57,8 @@ class LogStream(msgspec.Struct, frozen=True, kw_only=True):
     first_event_timestamp: int | None = None
     last_event_timestamp: int | None = None
     last_ingestion_time: int | None = None
+    late_ms: int | None = None
+    early_ms: int | None = None
 
     @property
     def key(self) -> str:

@@ -39,29 +39,27 @@ _EVENT_DECODER: Final = msgspec.json.Decoder(dict, float_hook=scalar_of_number)
 class _Node:
     """A step of a path in use."""
 
-    __slots__ = ("leaf_count", "path", "path_count", "relatives")
+    __slots__ = ("is_leaf", "path", "relatives")
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.path_count = 0  # paths in use that pass through or end here
-        self.leaf_count = 0  # paths in use that end here
+        self.is_leaf = False  # a path in use ends here
         # Every node below, by its steps from here joined by dots: so that one look-up serves an
         # event key whether it is a single step or a dotted run of steps.
         self.relatives: dict[str, _Node] = {}
 
 
 class PathSet:
-    """The paths in use, counted, and the walk through an event that visits nothing else."""
+    """The paths in use, and the walk through an event that visits nothing else."""
 
     __slots__ = ("_root",)
 
     def __init__(self, paths: Iterable[str] = ()) -> None:
         self._root = _Node("")
         for path in paths:
-            self.add(path)
+            self._add(path)
 
-    def add(self, path: str) -> None:
-        """Count one more use of `path`."""
+    def _add(self, path: str) -> None:
         steps = path.split(".")
         nodes = [self._root]
         for end in range(1, len(steps) + 1):
@@ -71,23 +69,8 @@ class PathSet:
                 node = _Node(prefix)
                 for start, above in enumerate(nodes):
                     above.relatives[".".join(steps[start:end])] = node
-            node.path_count += 1
             nodes.append(node)
-        nodes[-1].leaf_count += 1
-
-    def remove(self, path: str) -> None:
-        """Count one use of `path` less. The path must have been added."""
-        steps = path.split(".")
-        self._root.relatives[path].leaf_count -= 1
-        nodes = [self._root]
-        for end in range(1, len(steps) + 1):
-            node = nodes[0].relatives[".".join(steps[:end])]
-            node.path_count -= 1
-            nodes.append(node)
-        for end, node in enumerate(nodes[1:], start=1):
-            if not node.path_count:
-                for start, above in enumerate(nodes[:end]):
-                    above.relatives.pop(".".join(steps[start:end]), None)
+        nodes[-1].is_leaf = True
 
     def leaves_of(self, event: bytes) -> Leaves | None:
         """Return the event's leaves at the paths in use; None unless it is a JSON object.
@@ -111,7 +94,7 @@ class PathSet:
             elif isinstance(value, list):
                 array_count += 1
                 stack.extend(_elements(value, node, place, array_count))
-            elif node.leaf_count:
+            elif node.is_leaf:
                 leaves.setdefault(node.path, []).append(Leaf(scalar_of_json(value), place))
         return leaves
 

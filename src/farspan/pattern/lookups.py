@@ -286,13 +286,17 @@ def _group_of(pair: tuple[Any, dict[Hashable, Branch]]) -> Any:  # noqa: ANN401 
     return pair[0]
 
 
-class PrefixLookup(GroupedLookup):
-    """Texts with which a value begins, by length."""
+class EdgeLookup(GroupedLookup):
+    """Texts with which a value begins, or ends, by length."""
 
-    __slots__ = ()
+    __slots__ = ("at_end",)
+
+    def __init__(self, *, at_end: bool) -> None:
+        super().__init__()
+        self.at_end = at_end
 
     def find(self, value: Scalar, found: list[Branch]) -> None:
-        """Add the branch of every prefix of the value."""
+        """Add the branch of every text at the value's edge."""
         if not isinstance(value, str):
             return
         size = len(value)
@@ -300,50 +304,20 @@ class PrefixLookup(GroupedLookup):
             length: int = group
             if length > size:
                 return
-            branch = items.get(value[:length])
+            branch = items.get(value[size - length :] if self.at_end else value[:length])
             if branch is not None:
                 found.append(branch)
 
 
-class SuffixLookup(GroupedLookup):
-    """Texts with which a value ends, by length."""
+class FoldedEdgeLookup(EdgeLookup):
+    """ASCII texts with which a value begins, or ends, whatever the case."""
 
     __slots__ = ()
 
     def find(self, value: Scalar, found: list[Branch]) -> None:
-        """Add the branch of every suffix of the value."""
-        if not isinstance(value, str):
-            return
-        size = len(value)
-        for group, items in self.groups:
-            length: int = group
-            if length > size:
-                return
-            branch = items.get(value[size - length :])
-            if branch is not None:
-                found.append(branch)
-
-
-class FoldedPrefixLookup(PrefixLookup):
-    """ASCII texts with which a value begins, whatever the case."""
-
-    __slots__ = ()
-
-    def find(self, value: Scalar, found: list[Branch]) -> None:
-        """Add the branch of every prefix of the value."""
+        """Add the branch of every text at the value's edge."""
         if isinstance(value, str):
-            PrefixLookup.find(self, _ascii_lower(value), found)
-
-
-class FoldedSuffixLookup(SuffixLookup):
-    """ASCII texts with which a value ends, whatever the case."""
-
-    __slots__ = ()
-
-    def find(self, value: Scalar, found: list[Branch]) -> None:
-        """Add the branch of every suffix of the value."""
-        if isinstance(value, str):
-            SuffixLookup.find(self, _ascii_lower(value), found)
+            EdgeLookup.find(self, _ascii_lower(value), found)
 
 
 _LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
@@ -570,13 +544,13 @@ def lookup_of(kind: int) -> Lookup:  # noqa: PLR0911 - one line for each kind of
     if kind == FOLDED:
         return FoldedLookup()
     if kind == PREFIX:
-        return PrefixLookup()
+        return EdgeLookup(at_end=False)
     if kind == SUFFIX:
-        return SuffixLookup()
+        return EdgeLookup(at_end=True)
     if kind == FOLDED_PREFIX:
-        return FoldedPrefixLookup()
+        return FoldedEdgeLookup(at_end=False)
     if kind == FOLDED_SUFFIX:
-        return FoldedSuffixLookup()
+        return FoldedEdgeLookup(at_end=True)
     if kind == ADDRESS:
         return AddressLookup()
     if kind == BLOCK:

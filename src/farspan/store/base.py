@@ -79,6 +79,18 @@ def copied_cursor(stream: str, origin: str) -> str:
     return f"copied/{stream}/{origin}"
 
 
+LEFT_PREFIX = "left/"
+"""How the keys of documents begin that name lists of timers which nobody has any more."""
+
+
+def leave_timers(timers: str) -> PutDocument:
+    """Return what marks a list as one that nobody has any more; `retention` removes it in steps.
+
+    Dropping a list of millions would hold up everybody's commits. Its name must not be used again.
+    """
+    return PutDocument(f"{LEFT_PREFIX}{timers}", b"")
+
+
 READ_BYTES_MAX = 4 * 1024 * 1024
 """Events that one read returns, in bytes: what a reader works on in one go, or a reply carries."""
 

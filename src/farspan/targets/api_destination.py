@@ -120,6 +120,7 @@ class ApiDestinationTarget:
                 token,
                 delivery.parameters.get("HttpParameters") or {},
                 delivery.payload,
+                delivery.trace_header,
             )
             answer = await self._connector.send(call)
         except InvocationInvalid as error:

@@ -16,7 +16,13 @@ from farspan.clock import Clock
 from farspan.model.arn import Arn, parse_arn
 from farspan.model.delivery import Delivery, Outcome, Verdict
 from farspan.targets.aws_kinds import no_url
-from farspan.targets.aws_wire import AwsRequest, ServiceUrl, Sign, Unsigned
+from farspan.targets.aws_wire import (
+    AwsRequest,
+    ServiceUrl,
+    Sign,
+    Unsigned,
+    trace_headers,
+)
 from farspan.targets.base import (
     INTERNAL_ERROR,
     INVALID_PARAMETER,
@@ -97,7 +103,12 @@ class ApiGatewayTarget:
             account=arn.account,
             method=method,
             url=parts.geturl(),
-            headers={**given, "host": parts.netloc, **signed},
+            headers={
+                **given,
+                "host": parts.netloc,
+                **signed,
+                **trace_headers(delivery.trace_header),
+            },
             body=body,
             seconds=SECONDS_MAX,
             is_trusted=True,

@@ -1,7 +1,8 @@
 """AWS services as targets, called through their own APIs at the URLs that the configuration names.
 
-What is called and with what is decided in `aws_kinds`, how it is written in `aws_wire`. A URL from
-the configuration is trusted: it may be at any address.
+What is called and with what is decided in `aws_kinds`, which deliveries share a request in
+`aws_batches`, how it is written in `aws_wire`. A URL from the configuration is trusted: it may be
+at any address.
 """
 
 from __future__ import annotations
@@ -12,17 +13,26 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from farspan.model.arn import Arn, parse_arn
+from farspan.model.arn import Arn
 from farspan.model.delivery import Delivery, Outcome, Verdict
-from farspan.targets.aws_kinds import PayloadRefused, kind_of, no_url
+from farspan.targets.aws_batches import (
+    ALONE,
+    ANSWER_BYTES_MAX,
+    BATCHES,
+    is_refused,
+    kind_named,
+    outcomes_of,
+    portions_of,
+)
+from farspan.targets.aws_kinds import AwsKind, PayloadRefused, no_url
 from farspan.targets.aws_wire import (
     AwsOperation,
-    AwsRequest,
     ServiceUrl,
     Sign,
     Unsigned,
     outcome_of,
     request_of,
+    trace_headers,
 )
 from farspan.targets.base import (
     INTERNAL_ERROR,
@@ -33,76 +43,100 @@ from farspan.targets.base import (
 from farspan.targets.call import FAULTS, Call, CallFailed
 from farspan.targets.connector import Connector
 
-BATCH_COUNT_MAX: Final = 32
-SECONDS_MAX: Final = 30.0
-FUNCTION_SECONDS_MAX: Final = 900.0
-"""What a Lambda function may take: an emulator of one answers when it has run."""
+REQUESTS_MAX: Final = 32
+"""Requests of one worker of a lane that are under way together."""
 
-FUNCTION_PATH: Final = "/2015-03-31/functions/function/invocations"
-"""Where Lambda's runtime interface emulator takes invocations."""
+SECONDS_MAX: Final = 30.0
 
 log = logging.getLogger("farspan.targets")
 
 
 class AwsApiTarget:
-    """See `base.TargetSender`. `functions` are URLs of Lambda emulators by the function's name."""
-
-    batch_count_max: int = BATCH_COUNT_MAX
+    """See `base.TargetSender`. `batch_count_max` is what its service makes the best of."""
 
     def __init__(
         self,
         connector: Connector,
         operations: Mapping[tuple[str, str], AwsOperation],
         urls: Mapping[str, ServiceUrl],
-        functions: Mapping[str, str],
         sign: Sign,
+        batch_count_max: int = ALONE,
     ) -> None:
+        self.batch_count_max = batch_count_max
         self._connector = connector
         self._operations = operations
         self._urls = urls
-        self._functions = functions
         self._sign = sign
 
     async def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
-        """See `base.TargetSender.send`. The deliveries are sent side by side."""
-        return await asyncio.gather(*(self._attempt(delivery) for delivery in deliveries))
+        """See `base.TargetSender.send`. Requests are sent side by side."""
+        turns = asyncio.Semaphore(REQUESTS_MAX)
+        portions = portions_of(deliveries)
+        sent = await asyncio.gather(
+            *(self._attempt([deliveries[place] for place in some], turns) for some in portions)
+        )
+        outcomes = {
+            place: outcome
+            for places, some in zip(portions, sent, strict=True)
+            for place, outcome in zip(places, some, strict=True)
+        }
+        return [outcomes[place] for place in range(len(deliveries))]
 
-    async def _attempt(self, delivery: Delivery) -> Outcome:
-        """Attempt one delivery; a fault of Farspan's own fails it alone, not its neighbours."""
+    async def _attempt(
+        self, deliveries: Sequence[Delivery], turns: asyncio.Semaphore
+    ) -> list[Outcome]:
+        """Attempt deliveries in one request, and each alone where that is refused.
+
+        It may be refused for what one of them has, or by a service that takes no batches.
+        """
+        async with turns:
+            outcomes = await self._guarded(deliveries)
+        if not is_refused(outcomes):
+            return outcomes
+        alone = await asyncio.gather(*(self._attempt([one], turns) for one in deliveries))
+        return [outcome for (outcome,) in alone]
+
+    async def _guarded(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
+        """Send one request; a fault of Farspan's own fails it alone, not its neighbours."""
         try:
-            return await self._send(delivery)
+            return await self._send(deliveries)
         except PayloadRefused as error:
-            return _failed(Verdict.PERMANENT, INVALID_JSON, str(error))
+            failed = _failed(Verdict.PERMANENT, INVALID_JSON, str(error))
         except CallFailed as error:
-            return _failed(*FAULTS[error.fault], str(error))
+            failed = _failed(*FAULTS[error.fault], str(error))
         except Exception as error:
-            log.exception("attempt failed inside Farspan delivery=%s", delivery.delivery_id)
-            return _failed(Verdict.RETRYABLE, INTERNAL_ERROR, type(error).__name__)
+            log.exception("attempt failed inside Farspan delivery=%s", deliveries[0].delivery_id)
+            failed = _failed(Verdict.RETRYABLE, INTERNAL_ERROR, type(error).__name__)
+        return [failed] * len(deliveries)
 
-    async def _send(self, delivery: Delivery) -> Outcome:
-        arn = parse_arn(delivery.target_arn)
-        kind = kind_of(arn) if arn is not None else None
-        if arn is None or kind is None:
-            return _failed(
-                Verdict.PERMANENT,
-                INVALID_PARAMETER,
-                f"Farspan has no target of the kind of {delivery.target_arn}.",
-            )
-        if kind.service == "lambda":
-            function = self._functions.get(_function_name(arn))
-            if function is not None:
-                return await self._invoke(delivery, arn, function)
+    async def _send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
+        target_arn = deliveries[0].target_arn
+        known = kind_named(target_arn)
+        if known is None:
+            message = f"Farspan has no target of the kind of {target_arn}."
+            return [_failed(Verdict.PERMANENT, INVALID_PARAMETER, message)] * len(deliveries)
+        arn, kind = known
         url = self._urls.get(kind.service)
         if url is None:
-            return _failed(Verdict.PERMANENT, NO_RESOURCE, no_url(kind.service))
-        name, given = kind.build(delivery, arn)
-        operation = self._operations[kind.service, name]
-        call = self._call(arn, operation, request_of(operation, given), url)
-        return outcome_of(kind.service, await self._connector.send(call))
+            gone = _failed(Verdict.PERMANENT, NO_RESOURCE, no_url(kind.service))
+            return [gone] * len(deliveries)
+        answer = await self._connector.send(self._call(deliveries, arn, kind, url))
+        if len(deliveries) == 1:
+            return [outcome_of(kind.service, answer)]
+        return outcomes_of(kind.service, answer, len(deliveries))
 
     def _call(
-        self, arn: Arn, operation: AwsOperation, request: AwsRequest, url: ServiceUrl
+        self, deliveries: Sequence[Delivery], arn: Arn, kind: AwsKind, url: ServiceUrl
     ) -> Call:
+        built = [kind.build(delivery, arn) for delivery in deliveries]
+        name, given = built[0]
+        trace_header = deliveries[0].trace_header
+        if len(deliveries) > 1:
+            batch = BATCHES[kind.service]
+            name, given = batch.operation, batch.join([one for _, one in built])
+            trace_header = trace_header if batch.carries_trace else None
+        operation = self._operations[kind.service, name]
+        request = request_of(operation, given)
         parts = urlsplit(url.url)
         path = parts.path.rstrip("/") + request.path
         signed = self._sign(
@@ -119,31 +153,17 @@ class AwsApiTarget:
             account=arn.account,
             method=request.method,
             url=f"{parts.scheme}://{parts.netloc}{path}",
-            headers={**request.headers, "host": parts.netloc, **signed},
+            headers={
+                **request.headers,
+                "host": parts.netloc,
+                **signed,
+                **trace_headers(trace_header),
+            },
             body=request.body,
             seconds=SECONDS_MAX,
             is_trusted=True,
+            answer_bytes_max=ANSWER_BYTES_MAX,
         )
-
-    async def _invoke(self, delivery: Delivery, arn: Arn, url: str) -> Outcome:
-        """Invoke a function at an emulator, which takes no signature and answers when it ran."""
-        answer = await self._connector.send(
-            Call(
-                account=arn.account,
-                method="POST",
-                url=url.rstrip("/") + FUNCTION_PATH,
-                headers={"content-type": "application/json", "x-amz-invocation-type": "Event"},
-                body=delivery.payload,
-                seconds=FUNCTION_SECONDS_MAX,
-                is_trusted=True,
-            )
-        )
-        return outcome_of("lambda", answer)
-
-
-def _function_name(arn: Arn) -> str:
-    """Return the name in `function:NAME` and `function:NAME:QUALIFIER`."""
-    return arn.resource.split(":")[1]
 
 
 def _failed(verdict: Verdict, code: str, message: str) -> Outcome:

@@ -122,6 +122,7 @@ def _states(delivery: Delivery, arn: Arn) -> tuple[str, Input]:
         "stateMachineArn": str(arn),
         "name": f"{delivery.event_id}_{_token(delivery)[:32]}",
         "input": _text(delivery),
+        **({} if delivery.trace_header is None else {"traceHeader": delivery.trace_header}),
     }
 
 

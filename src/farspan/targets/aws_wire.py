@@ -1,14 +1,14 @@
 """Calls of AWS's own APIs as requests, and what their answers come to. Pure.
 
 A request is made from the service's model: its protocol, its headers, where each member goes. Only
-what the kinds of targets need is here: JSON, query and REST-JSON, with flat inputs in the latter
-two. An answer's body is read for its error code and message alone.
+what the kinds of targets need is here: JSON, query and REST-JSON, with flat inputs in the last. An
+answer's body is read for its error code and message alone.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlencode
@@ -83,6 +83,15 @@ class Unsigned:
     keys: ServiceUrl
 
 
+TRACE_HEADER: Final = "x-amzn-trace-id"
+"""Carries an event's trace to a target. It is not signed, as SDKs do: proxies change it."""
+
+
+def trace_headers(trace_header: str | None) -> dict[str, str]:
+    """Return the header with which a request carries a trace."""
+    return {} if trace_header is None else {TRACE_HEADER: trace_header}
+
+
 Sign = Callable[[Unsigned], Mapping[str, str]]
 """Return the headers that sign a request."""
 
@@ -90,7 +99,11 @@ Sign = Callable[[Unsigned], Mapping[str, str]]
 def request_of(operation: AwsOperation, given: Mapping[str, Any]) -> AwsRequest:
     """Return the request for an input."""
     if operation.protocol == "query":
-        fields = {"Action": operation.name, "Version": operation.api_version, **given}
+        fields = {
+            "Action": operation.name,
+            "Version": operation.api_version,
+            **dict(_query_fields("", given)),
+        }
         return AwsRequest(
             method="POST",
             path="/",
@@ -108,6 +121,18 @@ def request_of(operation: AwsOperation, given: Mapping[str, Any]) -> AwsRequest:
             body=msgspec.json.encode(given),  # bytes become base64, as blobs are in JSON
         )
     return _rest_request(operation, given)
+
+
+def _query_fields(prefix: str, given: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - JSON
+    """Yield an input as the query protocol names its parts."""
+    if isinstance(given, Mapping):
+        for name, value in given.items():
+            yield from _query_fields(f"{prefix}.{name}" if prefix else name, value)
+    elif isinstance(given, list):
+        for number, value in enumerate(given, start=1):
+            yield from _query_fields(f"{prefix}.member.{number}", value)
+    else:
+        yield prefix, given
 
 
 def _rest_request(operation: AwsOperation, given: Mapping[str, Any]) -> AwsRequest:
@@ -154,11 +179,24 @@ def outcome_of(service: str, answer: Answer) -> Outcome:
     Throttling, a service's own faults and time-outs may work later. What is denied, missing or
     invalid will not.
     """
-    if answer.status // 100 == 2:  # noqa: PLR2004 - the class of success
-        return DELIVERED
-    code, message = _error(answer)
+    return failure_of(service, answer) or DELIVERED
+
+
+def failure_of(
+    service: str, answer: Answer, refused: tuple[str, str] | None = None
+) -> Outcome | None:
+    """Return why an answer is none of success, or why one record was `refused` by code and message.
+
+    None where the whole of it succeeded.
+    """
+    if refused is None:
+        if answer.status // 100 == 2:  # noqa: PLR2004 - the class of success
+            return None
+        refused = _error(answer)
+    code, message = refused
     request_id = next((answer.headers[n] for n in _REQUEST_IDS if n in answer.headers), "null")
     verdict, error_code = _class_of(code, answer.status)
+    message = message[:MESSAGE_CHARACTERS_MAX] or "The service gave no reason."
     return Outcome(
         verdict=verdict,
         error_code=error_code,
@@ -197,7 +235,7 @@ def _error(answer: Answer) -> tuple[str, str]:
         message = str(members.get("message") or members.get("Message") or "")
     # A code may stand between a namespace before `#` and a URL behind `:`.
     code = code.partition(":")[0].rpartition("#")[2].strip()
-    return code[:128], message[:MESSAGE_CHARACTERS_MAX] or "The service gave no reason."
+    return code[:128], message
 
 
 def _members(body: bytes) -> dict[str, Any]:

@@ -41,8 +41,9 @@ INVALID_INPUT = Outcome(
 class TargetSender(Protocol):
     """Makes attempts at one kind of target."""
 
-    batch_count_max: int
-    """How many deliveries `send` takes at once."""
+    @property
+    def batch_count_max(self) -> int:
+        """How many deliveries `send` takes at once; it may change from one batch to the next."""
 
     async def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
         """Attempt each delivery once and return one outcome for each, in the same order.

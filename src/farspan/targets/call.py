@@ -19,6 +19,9 @@ from farspan.targets.base import (
     TIMEOUT,
 )
 
+ANSWER_BYTES_MAX: Final = 64 * 1024
+"""What is read of an answer, unless told otherwise. The connection of a longer one is closed."""
+
 
 class Fault(StrEnum):
     """Why a call has no answer."""
@@ -56,7 +59,8 @@ class CallFailed(Exception):
 class Call:
     """One request. `url` is percent-encoded as it is to be sent.
 
-    `is_trusted` marks a URL that the configuration names: it may be anywhere.
+    `is_trusted` marks a URL that the configuration names: it may be anywhere. Of the answer's body
+    no more than `answer_bytes_max` is read.
     """
 
     account: str
@@ -66,6 +70,7 @@ class Call:
     body: bytes = field(repr=False, default=b"")
     seconds: float
     is_trusted: bool = False
+    answer_bytes_max: int = ANSWER_BYTES_MAX
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,6 @@ from yarl import URL
 from farspan.targets.call import Answer, Call, CallFailed, Fault
 from farspan.targets.egress import Egress
 
-ANSWER_BYTES_MAX = 64 * 1024
-"""What is read of an answer. The connection of a longer one is closed."""
-
 CONNECTIONS_MAX = 256
 CONNECTIONS_PER_HOST_MAX = 64
 CONNECT_SECONDS = 3.0
@@ -158,8 +155,8 @@ async def _exchange(
     ) as response:
         body = bytearray()
         async for chunk in response.content.iter_any():
-            body += chunk[: ANSWER_BYTES_MAX - len(body)]
-            if len(body) >= ANSWER_BYTES_MAX:
+            body += chunk[: call.answer_bytes_max - len(body)]
+            if len(body) >= call.answer_bytes_max:
                 response.close()
                 break
         headers = {name.lower(): value for name, value in response.headers.items()}

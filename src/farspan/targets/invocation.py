@@ -116,6 +116,7 @@ def invocation(
     token: str | None,
     parameters: Mapping[str, Any],
     payload: bytes,
+    trace_header: str | None = None,
 ) -> Call:
     """Return the request of one invocation. Raises InvocationInvalid.
 
@@ -123,6 +124,8 @@ def invocation(
     """
     own = secret.invocation_http_parameters or _NONE
     headers = Headers()
+    if trace_header is not None:
+        headers.set("X-Amzn-Trace-Id", trace_header)
     headers.set("Content-Type", "application/json; charset=utf-8")
     headers.give((parameters.get("HeaderParameters") or {}).items())
     headers.give(pairs(own.header_parameters))

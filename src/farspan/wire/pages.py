@@ -14,7 +14,9 @@ from urllib.parse import parse_qs
 import msgspec
 
 from farspan import __version__
-from farspan.control.plane import Caller
+from farspan.control.event_log import last_events
+from farspan.control.functions import list_functions, put_function, remove_function
+from farspan.control.plane import Caller, ControlPlane, Output
 from farspan.control.reset import reset
 from farspan.endpoints.service import RegionUnreachable
 from farspan.errors import (
@@ -47,7 +49,8 @@ RESET_ALIAS_PATH: Final = "/moto-api/reset"
 """What test suites of another local AWS tool call between tests."""
 
 EVENTS_PATH: Final = "/-/events"
-"""The last events of a caller's bus: of one Region, so that the server itself answers."""
+FUNCTIONS_PATH: Final = "/-/functions"
+"""What is a caller's own, in one Region: the server finds out who asks, and in which."""
 
 HEALTH_ALIAS_PATH: Final = "/_localstack/health"
 INIT_ALIAS_PATH: Final = "/_localstack/init"
@@ -227,6 +230,38 @@ def _root_account(observer: Caller | None) -> str | None:
     if observer.grants is not None:
         raise AccessDeniedException("Reset is for keys without a policy: use the account's own.")
     return observer.account
+
+
+RegionalPage = Callable[[ControlPlane, Caller, str, Mapping[str, str]], Awaitable[Output]]
+"""Answers a method and a query, for a caller in the node's Region."""
+
+
+async def _events(
+    plane: ControlPlane, caller: Caller, method: str, asked: Mapping[str, str]
+) -> Output:
+    """Answer `GET /-/events?bus=NAME&last=N`."""
+    if method != "GET":
+        raise ValidationException(f"{EVENTS_PATH} takes GET.")
+    return await last_events(plane, caller, asked.get("bus"), asked.get("last"))
+
+
+async def _functions(
+    plane: ControlPlane, caller: Caller, method: str, asked: Mapping[str, str]
+) -> Output:
+    """Answer `GET /-/functions`, and `PUT` and `DELETE` with `?name=NAME[&url=URL]`."""
+    if method == "GET":
+        return await list_functions(plane, caller)
+    if method == "PUT":
+        return await put_function(plane, caller, asked.get("name"), asked.get("url"))
+    if method == "DELETE":
+        return await remove_function(plane, caller, asked.get("name"))
+    raise ValidationException(f"{FUNCTIONS_PATH} takes GET, PUT and DELETE.")
+
+
+REGIONAL_PAGES: Final[Mapping[str, RegionalPage]] = {
+    EVENTS_PATH: _events,
+    FUNCTIONS_PATH: _functions,
+}
 
 
 def _json(value: object, status: int = 200) -> Response:

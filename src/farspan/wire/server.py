@@ -18,7 +18,6 @@ import msgspec
 
 from farspan.control.authority import authorize, authorize_put
 from farspan.control.condition_keys import caller_keys
-from farspan.control.event_log import last_events
 from farspan.control.plane import Caller, perform
 from farspan.control.registry import OPERATIONS
 from farspan.endpoints.service import RegionUnreachable
@@ -47,7 +46,7 @@ from farspan.wire.forward import (
     check_mark,
 )
 from farspan.wire.http import Request, Response
-from farspan.wire.pages import EVENTS_PATH, JSON, Pages
+from farspan.wire.pages import JSON, REGIONAL_PAGES, Pages, RegionalPage
 from farspan.wire.protocols import Call
 from farspan.wire.put_events import TARGET, decode_put_events, endpoint_id_in
 from farspan.wire.services import NodeServices
@@ -95,8 +94,8 @@ class Server:
             page = await self._pages.page(request)
             if page is not None:
                 return page
-            if request.path == EVENTS_PATH:
-                return await self._last_events(request)
+            if request.path in REGIONAL_PAGES:
+                return await self._regional_page(request, REGIONAL_PAGES[request.path])
             if request.headers.get("x-amz-target") == TARGET:
                 call = protocols.identify(request)
                 return await self._put_events(request)
@@ -196,24 +195,20 @@ class Server:
             headers.append((DURABILITY_HEADER, durability))
         return Response(headers=headers, body=body)
 
-    # --- the last events of a bus ---------------------------------------------------------
+    # --- pages of the Region of the signature -----------------------------------------------
 
-    async def _last_events(self, request: Request) -> Response:
-        """Answer `GET /-/events?bus=NAME&last=N` for the Region of the signature."""
+    async def _regional_page(self, request: Request, page: RegionalPage) -> Response:
         region = self._regional(request)
         if self._own is None or region != self._own.region:
             return await self._pass_on(request, region)
         caller = self._services.access.caller(request, service="events", region=region)
-        if request.method != "GET":
-            raise ValidationException(f"{EVENTS_PATH} takes GET.")
         asked = parse_qs(request.query, keep_blank_values=True)
+        given = {name: values[0] for name, values in asked.items()}
         try:
-            found = await last_events(
-                self._own.plane, caller, *(asked.get(name, [None])[0] for name in ("bus", "last"))
-            )
+            found = await page(self._own.plane, caller, request.method, given)
         except StoreError as error:
             raise ServiceUnavailableException(
-                f"Region {region} cannot read its log now: {error}"
+                f"Region {region} cannot use its store now: {error}"
             ) from error
         body = msgspec.json.encode(found) + b"\n"
         return Response(headers=(JSON, (REGION_HEADER, region)), body=body)

@@ -12,7 +12,8 @@ from farspan.archives.service import BEFORE_ALL, DAY_SECONDS, ArchiveService, Si
 from farspan.model.archive import Archive
 from farspan.model.delivery import DELIVERED, Delivery, Verdict
 from farspan.model.event import CallId, event_id_of
-from farspan.store.base import Change, Result, StoreError
+from farspan.retention import remove_timers
+from farspan.store.base import LEFT_PREFIX, Change, Result, StoreError
 from farspan.store.memory import MemoryStore
 
 ACCOUNT = "000000000000"
@@ -216,10 +217,13 @@ async def test_no_retention_keeps_for_ever(world: World) -> None:
 
 
 async def test_an_archive_that_ends_is_freed(world: World) -> None:
-    """Its events go in the commit that removes it."""
+    """The commit that removes it leaves its events to be removed in steps."""
     await world.put(1, 2)
     await world.archives.size(ARCHIVE)
     await world.store.commit([*world.archives.ending(ARCHIVE)])
+    (left,) = await world.store.documents(LEFT_PREFIX)
+    await remove_timers(world.store.commit, left.key.removeprefix(LEFT_PREFIX))
 
     assert [] == await world.numbers()
     assert Size(0, 0) == await world.archives.size(ARCHIVE)
+    assert [] == await world.store.documents(LEFT_PREFIX)

@@ -384,3 +384,35 @@ def test_what_has_ended_stays(state: ReplayState) -> None:
 
     for found in Window:
         assert replay is advance_replay(replay, found, 4.0)
+
+
+async def test_a_slow_target_slows_a_replay_down(listening: Api) -> None:
+    """While deliveries wait for room at a target of its rules, a replay sends nothing."""
+    await archive(listening, 1, 2, 3)
+    await start(listening)
+    await look(listening, 2, turns=1)
+    (first,) = [d for d in await listening.stored_deliveries() if d.target_id == "all"]
+    lane = listening.delivery._lane(first)
+    lane.park((b"waits", 0))
+    await look(listening, 5)
+    held_up = await sent(listening)
+    lane.unpark()
+    await look(listening, 5)
+
+    assert ([], [2, 2, 3]) == (held_up, await sent(listening))
+    assert ("COMPLETED", None) == await state_of(listening)
+
+
+async def test_a_slow_target_of_another_rule_does_not(listening: Api) -> None:
+    """A replay for certain rules waits for their targets alone."""
+    await archive(listening, 1, 2)
+    rule = f"arn:aws:events:us-east-1:{ACCOUNT}:rule/two"
+    await start(listening, Destination={"Arn": BUS_ARN, "FilterArns": [rule]})
+    await start(listening, "other")
+    await look(listening, 2, turns=1)
+    (first,) = [d for d in await listening.stored_deliveries() if d.target_id == "all"]
+    listening.delivery._lane(first).park((b"waits", 0))
+    await look(listening, 5)
+
+    assert "COMPLETED" == (await state_of(listening))[0]
+    assert "RUNNING" == (await state_of(listening, "other"))[0]

@@ -744,6 +744,25 @@ async def test_a_lane_with_room_again_takes_what_was_stored_meanwhile_at_once(
     assert (world.clock.elapsed, await world.stored_count()) == (0.0, 0)
 
 
+async def test_a_slow_target_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can wait is told of a rule whose target is behind, and of no other."""
+    monkeypatch.setattr(lane_module, "LANE_CAPACITY", 4)
+    slow = world.add("slow", batch_count_max=2)
+    slow.gate.clear()
+    rules = [rule(target("slow"))]
+    await world.start(*rules)
+    before = world.service.is_behind(rules)
+    await world.put(*range(10))
+    await spill()
+    behind = world.service.is_behind(rules)
+    slow.gate.set()
+    await spill()
+    await spill()
+
+    assert (False, True, False) == (before, behind, world.service.is_behind(rules))
+    assert not world.service.is_behind([])
+
+
 async def test_a_parked_delivery_that_is_tried_meanwhile_keeps_its_pause(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

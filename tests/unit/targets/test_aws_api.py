@@ -34,6 +34,7 @@ ACCOUNT = "000000000000"
 EVENT_ID = "6a7e8feb-b491-4cf7-a9f1-bf3703467718"
 TOKEN = hashlib.sha256(b"d").hexdigest()
 EVENT = '{"id":"1","detail":{"n":1}}'
+TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793"
 
 
 def arn(service: str, resource: str) -> str:
@@ -41,10 +42,17 @@ def arn(service: str, resource: str) -> str:
     return f"arn:aws:{service}:us-east-1:{ACCOUNT}:{resource}"
 
 
-def delivery(target_arn: str, payload: str = EVENT, **parameters: Any) -> Delivery:
+def delivery(
+    target_arn: str,
+    payload: str = EVENT,
+    *,
+    delivery_id: str = "d",
+    trace_header: str | None = None,
+    **parameters: Any,
+) -> Delivery:
     """Return a delivery to a target with parameters of its own."""
     return Delivery(
-        delivery_id="d",
+        delivery_id=delivery_id,
         event_id=EVENT_ID,
         rule_arn="r",
         target_id="t",
@@ -52,6 +60,7 @@ def delivery(target_arn: str, payload: str = EVENT, **parameters: Any) -> Delive
         payload=payload.encode(),
         planned_at=0.0,
         parameters=parameters,
+        trace_header=trace_header,
     )
 
 
@@ -260,7 +269,7 @@ def test_every_kind_has_a_sample() -> None:
     services = {kind.service for kind in KINDS}
 
     assert services == {sample[1] for sample in SAMPLES.values()}
-    assert services | {"execute-api"} == TARGET_SERVICES
+    assert services | {"appsync", "execute-api"} == TARGET_SERVICES
     assert services == set(spec.TARGET_API_VERSIONS)
     assert len(KINDS) == len({kind.build for kind in KINDS}) + 1  # one for both Redshifts
 
@@ -324,7 +333,7 @@ Make = Callable[..., AwsApiTarget]
 def make_target(make_connector: MakeConnector) -> Make:
     """Return the target for all services at one URL."""
 
-    def make_target(url: str, *services: str, **functions: str) -> AwsApiTarget:
+    def make_target(url: str, *services: str) -> AwsApiTarget:
         return AwsApiTarget(
             make_connector(),
             {
@@ -336,7 +345,6 @@ def make_target(make_connector: MakeConnector) -> Make:
                 service: ServiceUrl(url=url, access_key_id="AKIA", secret_access_key="hush")
                 for service in services
             },
-            functions,
             lambda unsigned: sign_outgoing(unsigned, SystemClock().now()),
         )
 
@@ -376,19 +384,29 @@ async def test_signatures(
     assert [spec.outgoing(service, ()).signing_name] == signing_names
 
 
-async def test_a_function_of_its_own(make_target: Make, servers: Servers) -> None:
-    """A function with a URL is invoked there, at the path of Lambda's own emulator."""
-    seen: list[tuple[str, str]] = []
+async def test_a_trace(make_target: Make, servers: Servers) -> None:
+    """An event's trace goes along in the header that AWS's services read; without one none does."""
+    seen: list[str | None] = []
 
     async def reply(request: web.Request) -> web.Response:
-        seen.append((request.path, await request.text()))
-        return web.Response(text="null")
+        seen.append(request.headers.get("X-Amzn-Trace-Id"))
+        return web.Response(text="{}")
 
-    target = make_target("http://127.0.0.1:1", pay=await servers.serve(reply))
-    qualified = delivery(arn("lambda", "function:pay:live"))
+    target = make_target(await servers.serve(reply), "sns")
+    await target.send([delivery(TOPIC, trace_header=TRACE)])
+    await target.send([delivery(TOPIC)])
 
-    assert [DELIVERED] == await target.send([qualified])
-    assert [("/2015-03-31/functions/function/invocations", EVENT)] == seen
+    assert [TRACE, None] == seen
+
+
+def test_the_trace_of_an_execution() -> None:
+    """Step Functions has a member of its own for the trace."""
+    arn = parse_arn(MACHINE)
+    assert arn is not None
+    kind = kind_of(arn)
+    assert kind is not None
+
+    assert TRACE == kind.build(delivery(MACHINE, trace_header=TRACE), arn)[1]["traceHeader"]
 
 
 async def test_a_service_without_a_url(make_target: Make) -> None:

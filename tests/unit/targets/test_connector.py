@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from farspan.targets.call import Answer, Call, CallFailed, Fault
-from farspan.targets.connector import ANSWER_BYTES_MAX, Connector
+from farspan.targets.call import ANSWER_BYTES_MAX, Answer, Call, CallFailed, Fault
+from farspan.targets.connector import Connector
 from farspan.targets.egress import egress
 
 if TYPE_CHECKING:
