@@ -16,7 +16,7 @@ from itertools import repeat
 
 import msgspec
 
-from farspan.clock import Clock, IdSource
+from farspan.clock import Clock, IdSource, SteadyTime
 from farspan.delivery.attempt import DeadLetter, Decision, RetryAt, decide
 from farspan.delivery.lane import Item, Lane
 from farspan.delivery.plan import plan_deliveries
@@ -97,16 +97,11 @@ class DeliveryService:
         self._held: dict[str, Item] = {}  # the deliveries in the lanes, by id
         self._roomy: set[Lane] = set()  # lanes with room again for what was stored meanwhile
         self._retries_changed = asyncio.Event()
-        # Ages and due times follow the monotonic clock, from where the wall clock stood at the
-        # start: a clock that is set while this runs neither hides retries nor brings them at once.
-        self._wall_offset = clock.now() - clock.monotonic()
-        self._started_at = clock.now()
+        # Ages and due times: a clock that is set neither hides retries nor brings them all at once.
+        self._now = SteadyTime(clock).now
+        self._started_at = self._now()
         self._retrier: asyncio.Task[None] | None = None
         store.subscribe(self._on_append)
-
-    def _now(self) -> float:
-        """Return seconds since the epoch that never jump while this runs."""
-        return self._clock.monotonic() + self._wall_offset
 
     def start(self) -> None:
         """Begin to retry stored deliveries."""
@@ -141,8 +136,9 @@ class DeliveryService:
 
         For events that are in no log: once that is committed, they are delivered as any other.
         """
-        now = self._clock.now()
-        return [_stored(delivery, now) for delivery in plan_deliveries(event, rules, now, now)]
+        now = self._now()
+        planned = plan_deliveries(event, rules, now, self._clock.now())
+        return [_stored(delivery, now) for delivery in planned]
 
     def _drop_lanes(self, rule: Rule, *, exists: bool) -> None:
         """Let go of the lanes to targets that the rule has no longer; they end what they hold."""

@@ -681,6 +681,22 @@ async def test_g4_a_clock_that_is_set_neither_hides_retries_nor_brings_them_at_o
     assert await attempt_times(world, set_by) == expected
 
 
+@pytest.mark.parametrize("set_by", [600.0, -600.0], ids=["ahead", "back"])
+async def test_a_clock_that_is_set_delays_no_planned_event(world: World, set_by: float) -> None:
+    """An event of a schedule or a replay is attempted at once, and no older than it is."""
+    one = world.add("one", DELIVERED)
+    policy = RetryPolicy(maximum_event_age_in_seconds=60)
+    shop = rule(target("one", policy))
+    await world.start(shop)
+    world.clock.set_by = set_by
+    event = b'{"id":"00000000-0000-0000-0000-000000010000","source":"shop","detail":{"n":1}}'
+    await world.store.commit(world.service.planned(event, [shop]))
+    await world.clock.advance(1)
+
+    assert one.payloads == ["1"]
+    assert await world.stored_count() == 0
+
+
 # --- slow targets ------------------------------------------------------------------------------
 
 
