@@ -30,6 +30,9 @@ PRODUCER_COUNT = 2
 CONSUMER_COUNT = 3
 """More than the producers, so that what a kill repeats finds its first message deleted."""
 
+DRAIN_SECONDS = 90
+"""Longer than whatever hides an event for a while: a message's visibility, a delivery's lease."""
+
 READER_EVENT_COUNT = 2 * READ_EVENT_COUNT
 """What a reader has before its cursor at the most: the step under way and the one before it."""
 
@@ -126,6 +129,14 @@ class Ledger:
         self._stopping.set()
         for producer in self._producers:
             producer.join()
+
+    def wait_until_drained(self) -> None:
+        """Return when everything arrived, or when nothing has arrived for a while."""
+        count, since = 0, time.monotonic()
+        while self.lost() and time.monotonic() < since + DRAIN_SECONDS:
+            if len(self.delivered.lines) > count:
+                count, since = len(self.delivered.lines), time.monotonic()
+            time.sleep(0.2)
 
     def lost(self) -> set[str]:
         """Return what was acknowledged and has not arrived."""

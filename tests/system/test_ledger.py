@@ -72,7 +72,7 @@ def test_g1_g3_a_region_killed_at_random_points_loses_nothing_that_it_acknowledg
                     eventually(lambda before=before: len(ledger.acknowledged.lines) > before, 30)
                     starts.append(time.monotonic() - began)
             ledger.stop_producing()
-            eventually(lambda: not ledger.lost(), 60)
+            ledger.wait_until_drained()
             summary = {
                 "seed": SEED,
                 **ledger.summary(KILLS),
