@@ -7,7 +7,8 @@ SEED ?= 1
 KILLS ?= 50
 
 .PHONY: all demo drill up example-dns test check lint types contracts unit system sim compiled unit-compiled wheel \
-	bench bench-stages bench-edge bench-control bench-patterns oracle docs lock clean
+	bench bench-stages bench-edge bench-control bench-patterns bench-neighbours bench-recovery \
+	oracle docs lock clean
 
 all: check
 
@@ -84,6 +85,12 @@ bench-control: $(STAMP) ## the control plane: calls with many rules, start-up, m
 bench-patterns: $(STAMP) ## the matcher, pure and compiled; ARGS=--ruler beside event-ruler (Java)
 	-$(BIN)/python hatch_build.py build/compiled
 	$(BIN)/python bench/patterns.py $(ARGS)
+
+bench-neighbours: $(STAMP) ## what a bad target costs those beside it
+	$(BIN)/python bench/neighbours.py $(ARGS)
+
+bench-recovery: $(STAMP) ## start-up and memory with a million events stored
+	$(BIN)/python bench/recovery.py $(ARGS)
 
 oracle: ## the independent IAM evaluator of tests/differential (needs node; AGPL, never shipped)
 	npm ci --prefix tests/differential/policy --ignore-scripts --no-audit --no-fund
