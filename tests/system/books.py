@@ -19,7 +19,8 @@ from typing import Any, Self
 import msgspec
 from deployments import Up
 
-from farspan.delivery.service import READ_EVENT_COUNT, RETRY_TIMERS, delivery_cursor
+from farspan.delivery.service import RETRY_TIMERS, delivery_cursor
+from farspan.delivery.under_way import READ_EVENT_COUNT
 from farspan.model.delivery import Delivery
 from farspan.store import reading
 from farspan.store.opening import connect_to_read
