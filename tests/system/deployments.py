@@ -123,12 +123,11 @@ StartUp = Callable[..., Up]
 
 
 def start_serving(region: str, data: Path) -> subprocess.Popen[bytes]:
-    """Start `farspan serve` for a Region by hand."""
-    return subprocess.Popen(
-        [*FARSPAN, "serve", "--region", region, "--data", str(data)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    """Start `farspan serve` for a Region by hand; what it says goes to the Region's log."""
+    with (data / f"{region}.log").open("ab") as sink:
+        return subprocess.Popen(
+            [*FARSPAN, "serve", "--region", region, "--data", str(data)], stdout=sink, stderr=sink
+        )
 
 
 @contextlib.contextmanager
