@@ -8,7 +8,8 @@ KILLS ?= 50
 NETWORK_RUNS ?= 3
 
 .PHONY: all demo drill up example-dns test check lint types contracts unit system sim compiled unit-compiled wheel \
-	bench bench-stages bench-edge bench-replication bench-control bench-patterns oracle moto docs lock clean
+	bench bench-stages bench-edge bench-replication bench-control bench-patterns bench-neighbours \
+	bench-recovery oracle moto docs lock clean
 
 all: check
 
@@ -88,6 +89,12 @@ bench-replication: $(STAMP) ## replication's rate, lag, modes and catching up
 bench-patterns: $(STAMP) ## the matcher, pure and compiled; ARGS=--ruler beside event-ruler (Java)
 	-$(BIN)/python hatch_build.py build/compiled
 	$(BIN)/python bench/patterns.py $(ARGS)
+
+bench-neighbours: $(STAMP) ## what a bad target costs those beside it
+	$(BIN)/python bench/neighbours.py $(ARGS)
+
+bench-recovery: $(STAMP) ## start-up and memory with a million events stored
+	$(BIN)/python bench/recovery.py $(ARGS)
 
 oracle: ## the independent IAM evaluator of tests/differential (needs node; AGPL, never shipped)
 	npm ci --prefix tests/differential/policy --ignore-scripts --no-audit --no-fund

@@ -42,6 +42,22 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+class SteadyTime:
+    """Wall-clock time that never jumps: by the monotonic clock, from where the wall clock stood.
+
+    Use it for what is due in a while: a clock that is set while this process runs neither hides it
+    nor brings it early. Stamps that others read are the wall clock's.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = clock.now() - clock.monotonic()
+
+    def now(self) -> float:
+        """Return seconds since the epoch as this process counts them."""
+        return self._clock.monotonic() + self._offset
+
+
 class IdSource(Protocol):
     """Invents identifiers and rolls dice."""
 

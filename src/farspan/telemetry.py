@@ -38,6 +38,8 @@ class LineFormatter(logging.Formatter):
 
 
 def _printable(text: str) -> str:
+    if text.isprintable():  # nearly every line; looking at each character costs a storm dearly
+        return text
     return "".join(
         character if character.isprintable() else repr(character)[1:-1] for character in text
     )

@@ -19,7 +19,8 @@ from typing import Any, Self
 import msgspec
 from deployments import Up
 
-from farspan.delivery.service import READ_EVENT_COUNT, RETRY_TIMERS, delivery_cursor
+from farspan.delivery.service import RETRY_TIMERS, delivery_cursor
+from farspan.delivery.under_way import READ_EVENT_COUNT
 from farspan.model.delivery import Delivery
 from farspan.store import reading
 from farspan.store.opening import connect_to_read
@@ -29,6 +30,9 @@ CALL_EVENTS = 10
 PRODUCER_COUNT = 2
 CONSUMER_COUNT = 3
 """More than the producers, so that what a kill repeats finds its first message deleted."""
+
+DRAIN_SECONDS = 90
+"""Longer than whatever hides an event for a while: a message's visibility, a delivery's lease."""
 
 READER_EVENT_COUNT = 2 * READ_EVENT_COUNT
 """What a reader has before its cursor at the most: the step under way and the one before it."""
@@ -126,6 +130,14 @@ class Ledger:
         self._stopping.set()
         for producer in self._producers:
             producer.join()
+
+    def wait_until_drained(self) -> None:
+        """Return when everything arrived, or when nothing has arrived for a while."""
+        count, since = 0, time.monotonic()
+        while self.lost() and time.monotonic() < since + DRAIN_SECONDS:
+            if len(self.delivered.lines) > count:
+                count, since = len(self.delivered.lines), time.monotonic()
+            time.sleep(0.2)
 
     def lost(self) -> set[str]:
         """Return what was acknowledged and has not arrived."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+
+from farspan.cli.ports import is_free
 
 T = TypeVar("T")
 
@@ -106,23 +108,26 @@ class Up:
 
 
 def free_base_port() -> int:
-    """Return a port that is free and whose neighbours likely are."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-        return port
+    """Return a port that is free, as its neighbours are.
+
+    It is none of those that the system gives to clients: one of these may be gone while its process
+    is dead, and the process cannot start again.
+    """
+    while True:
+        port = random.randrange(10_000, 32_000, 10)
+        if all(is_free(port + offset) for offset in range(4)):
+            return port
 
 
 StartUp = Callable[..., Up]
 
 
 def start_serving(region: str, data: Path) -> subprocess.Popen[bytes]:
-    """Start `farspan serve` for a Region by hand."""
-    return subprocess.Popen(
-        [*FARSPAN, "serve", "--region", region, "--data", str(data)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    """Start `farspan serve` for a Region by hand; what it says goes to the Region's log."""
+    with (data / f"{region}.log").open("ab") as sink:
+        return subprocess.Popen(
+            [*FARSPAN, "serve", "--region", region, "--data", str(data)], stdout=sink, stderr=sink
+        )
 
 
 @contextlib.contextmanager

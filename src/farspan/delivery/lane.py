@@ -23,6 +23,9 @@ LANE_CAPACITY = 2_000
 PARKED_COUNT_MAX = 20_000
 """Stored deliveries that a lane knows to be for it. What is beyond comes when its lease ends."""
 
+QUICK_SECONDS = 0.1
+"""A batch of attempts that takes less says that its target is not slow (any more)."""
+
 log = logging.getLogger("farspan.delivery")
 
 
@@ -63,6 +66,8 @@ class Lane:
     on_room: Callable[[Lane], None]
     measures: RuleMeasures
     worker_count: int = 2
+    is_slow: bool = False
+    """Set by who found that its deliveries take long; it is not, once a batch took little."""
     _waiting: deque[Item] = field(default_factory=deque)
     _under_way_count: int = 0
     _filled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -114,11 +119,14 @@ class Lane:
             count = min(self.sender.batch_count_max, len(self._waiting))
             batch = [self._waiting.popleft() for _ in range(count)]
             self._under_way_count += count
+            began = self.now()
             try:
                 await self.settle(await self._attempt(batch))
             finally:
                 self._under_way_count -= count
                 self._tell_of_room()
+            if self.now() - began < QUICK_SECONDS:
+                self.is_slow = False
 
     async def _attempt(self, batch: Sequence[Item]) -> list[tuple[Item, Outcome]]:
         """Attempt each delivery once, but for what must not be attempted (any more)."""

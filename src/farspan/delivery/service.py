@@ -16,7 +16,7 @@ from itertools import repeat
 
 import msgspec
 
-from farspan.clock import Clock, IdSource
+from farspan.clock import Clock, IdSource, SteadyTime
 from farspan.delivery.attempt import DeadLetter, Decision, RetryAt, decide
 from farspan.delivery.lane import Item, Lane
 from farspan.delivery.plan import plan_deliveries
@@ -53,7 +53,7 @@ CURSOR_PAUSE_SECONDS = 0.05
 """How long a cursor stays after a move: a move is a commit, and what ended meanwhile shares it."""
 
 SPILL_SECONDS = 0.25
-"""How long a reader waits for its lanes before it stores what is left and reads on."""
+"""How long deliveries may be in their lanes before the cursor moves past them all the same."""
 
 LEASE_SECONDS = 60.0
 """How long a stored delivery belongs to its lane before the retrier may give it out again."""
@@ -97,16 +97,11 @@ class DeliveryService:
         self._held: dict[str, Item] = {}  # the deliveries in the lanes, by id
         self._roomy: set[Lane] = set()  # lanes with room again for what was stored meanwhile
         self._retries_changed = asyncio.Event()
-        # Ages and due times follow the monotonic clock, from where the wall clock stood at the
-        # start: a clock that is set while this runs neither hides retries nor brings them at once.
-        self._wall_offset = clock.now() - clock.monotonic()
-        self._started_at = clock.now()
+        # Ages and due times: a clock that is set neither hides retries nor brings them all at once.
+        self._now = SteadyTime(clock).now
+        self._started_at = self._now()
         self._retrier: asyncio.Task[None] | None = None
         store.subscribe(self._on_append)
-
-    def _now(self) -> float:
-        """Return seconds since the epoch that never jump while this runs."""
-        return self._clock.monotonic() + self._wall_offset
 
     def start(self) -> None:
         """Begin to retry stored deliveries."""
@@ -147,8 +142,9 @@ class DeliveryService:
 
         For events that are in no log: once that is committed, they are delivered as any other.
         """
-        now = self._clock.now()
-        return [_stored(delivery, now) for delivery in plan_deliveries(event, rules, now, now)]
+        now = self._now()
+        planned = plan_deliveries(event, rules, now, self._clock.now())
+        return [_stored(delivery, now) for delivery in planned]
 
     def _drop_lanes(self, rule: Rule, *, exists: bool) -> None:
         """Let go of the lanes to targets that the rule has no longer; they end what they hold."""
@@ -215,11 +211,7 @@ class DeliveryService:
                 under_way.note_moved()
                 self._grown[event_bus].set()
                 continue
-            changes = [change for each in unended for change in each.changes]
-            await self._commit_until_stored([*changes, MoveCursor(cursor, position)])
-            for each in unended:
-                for delivery in each.full:
-                    self._park(delivery, 0)
+            await self._store_and_move(unended, MoveCursor(cursor, position))
             under_way.note_moved()
             # By the loop's own clock, as a reader's waits: nothing is decided by it.
             with contextlib.suppress(TimeoutError):
@@ -290,7 +282,7 @@ class DeliveryService:
         """Hand the deliveries to their lanes; return what to store of those that did not end."""
         if not deliveries:
             return Unended()
-        left = len(deliveries)
+        left = 0
         all_ended = asyncio.Event()
 
         def on_end() -> None:
@@ -299,23 +291,49 @@ class DeliveryService:
             if not left:
                 all_ended.set()
 
-        items = [Item(delivery, on_end=on_end) for delivery in deliveries]
-        full = [item for item in items if not self._offer(item)]
-        for item in full:
-            self._measures.of_rule(item.delivery.rule_arn).throttled.add()
-            item.end()
-        try:
+        held: list[tuple[Item, Lane]] = []
+        full: list[Delivery] = []
+        for delivery in deliveries:
+            item, lane = Item(delivery), self._lane(delivery)
+            if not self._offer(item):
+                self._measures.of_rule(delivery.rule_arn).throttled.add()
+                full.append(delivery)
+                continue
+            held.append((item, lane))
+            if not lane.is_slow:  # what is in a slow one is stored without a wait
+                left += 1
+                item.on_end = on_end
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SPILL_SECONDS):
-                await all_ended.wait()
-        except TimeoutError:
-            pass
+                while left:
+                    await all_ended.wait()
+        return Unended(held, full)
+
+    def _left(self, unended: Sequence[Unended]) -> list[Change]:
+        """Return what stores the deliveries of some reads that have not ended.
+
+        It is committed in the same turn, so that whoever ends one later removes it by a later
+        commit; and asked for anew where the commit failed.
+        """
         due = self._now() + LEASE_SECONDS
-        changes: list[Change] = [_stored(item.delivery, due) for item in full]
-        for item in items:
+        changes: list[Change] = [_stored(d, due) for each in unended for d in each.full]
+        for item, lane in [held for each in unended for held in each.held]:
             if not item.ended:
-                item.stored = True
+                item.stored = lane.is_slow = True
                 changes.append(_stored(item.delivery, due))
-        return Unended(changes, [item.delivery for item in full])
+        return changes
+
+    async def _store_and_move(self, unended: Sequence[Unended], move: MoveCursor) -> None:
+        """Store what has not ended of some reads, and move the cursor past them."""
+        while True:
+            try:
+                await self._store.commit([*self._left(unended), move])
+                break
+            except StoreError as error:
+                log.warning("cursor not moved yet name=%s error=%s", move.name, error)
+                await self._clock.sleep(STORE_PAUSE_SECONDS)
+        for delivery in [delivery for each in unended for delivery in each.full]:
+            self._park(delivery, 0)
 
     def _offer(self, item: Item) -> bool:
         """Put the delivery into its lane, or return False where that is full."""
@@ -552,8 +570,7 @@ class DeliveryService:
         """Move a cursor over what ended since it moved last."""
         if under_way.has_ended:
             position, unended = under_way.take_ended()
-            changes = [change for each in unended for change in each.changes]
-            await self._store.commit([*changes, MoveCursor(cursor, position)])
+            await self._store.commit([*self._left(unended), MoveCursor(cursor, position)])
         under_way.lose()
 
 

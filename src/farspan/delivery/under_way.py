@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from farspan.delivery.lane import Item, Lane
 from farspan.model.delivery import Delivery
-from farspan.store.base import Change
 
 READ_EVENT_COUNT = 1_000
 """Events of one bus that are under way at the most: half of what a lane holds."""
@@ -20,9 +20,9 @@ READ_EVENT_COUNT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Unended:
-    """What to store of the deliveries that have not ended; `full` are those without a lane."""
+    """What may have to be stored of a read: what its lanes `held`, and what found them `full`."""
 
-    changes: Sequence[Change] = ()
+    held: Sequence[tuple[Item, Lane]] = ()
     full: Sequence[Delivery] = ()
 
 

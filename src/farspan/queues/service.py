@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
+from farspan.clock import SteadyTime
 from farspan.model.arn import parse_arn
 from farspan.queues.fifo import Accepted, Place, numbered, put_in_order, read_note
 from farspan.queues.message import ReceiptHandle, decode_message, encode_message
@@ -144,6 +145,7 @@ class QueueService:
         self._find = find
         self._store = store
         self._clock = clock
+        self._now = SteadyTime(clock).now  # for when a message is visible
         self._ids = ids
         self._lines: dict[str, _Line] = {}
         self._sequences: dict[str, int] = {}
@@ -156,7 +158,7 @@ class QueueService:
 
         A message whose key the queue already holds is left as it is.
         """
-        now, timer_list = self._clock.now(), queue.timer_list
+        now, timer_list = self._now(), queue.timer_list
         puts = [
             PutTimer(
                 timer_list,
@@ -232,7 +234,7 @@ class QueueService:
         not put again, and answered as the first time.
         """
         cursor = await self._load_sequence(queue)
-        now = self._clock.now()
+        now = self._now()
         changes: list[Change] = []
         for entry in outgoing:
             sequence = self._next_sequence(cursor, now)
@@ -283,7 +285,7 @@ class QueueService:
         """
         deadline = self._clock.monotonic() + wait_seconds
         line = self._lines.get(queue.timer_list)
-        if line is None or not line.is_empty_at(self._clock.now()):
+        if line is None or not line.is_empty_at(self._now()):
             received = await self._claim(queue, limit, visibility_timeout)
             if received or wait_seconds <= 0:
                 return received
@@ -313,7 +315,7 @@ class QueueService:
                 if received or self._clock.monotonic() >= deadline:
                     return received
                 if due is not None:
-                    pause = max(due - self._clock.now(), PAUSE_SECONDS_MIN)
+                    pause = max(due - self._now(), PAUSE_SECONDS_MIN)
                     wake_at = min(deadline, self._clock.monotonic() + pause)
             await self._rest(receiver, wake_at)
             is_over = self._clock.monotonic() >= deadline
@@ -324,12 +326,12 @@ class QueueService:
         self, queue: Queue, line: _Line, limit: int, visibility_timeout: int
     ) -> tuple[list[Received], float | None]:
         """Claim what there is to claim. See `_Look`."""
-        if line.is_empty_at(self._clock.now()):
+        if line.is_empty_at(self._now()):
             return [], line.due
         # What happens while this asks is noted: a list that grows is not known any more.
         line.is_known, line.due = True, None
         line.note(await self._store.next_due(queue.timer_list))
-        if line.is_empty_at(self._clock.now()):
+        if line.is_empty_at(self._now()):
             return [], line.due
         return await self._claim(queue, limit, visibility_timeout), line.due
 
@@ -340,7 +342,7 @@ class QueueService:
 
         A group goes on when something of it is put, removed, made visible, or becomes due.
         """
-        now = self._clock.now()
+        now = self._now()
         received = await self._claim(queue, limit, visibility_timeout)
         return received, None if received else await self._store.next_due(queue.timer_list, now)
 
@@ -363,14 +365,14 @@ class QueueService:
         of_list = ClaimGroups if queue.is_fifo else ClaimTimers
         dead_letters = self._dead_letter_queue(queue)
         while True:
-            now = self._clock.now()
+            now = self._now()
             claim = of_list(queue.timer_list, now, now + visibility_timeout, limit)
             [result] = await self._store.commit([claim])
             received: list[Received] = []
             leaving: list[Change] = []
             for timer in cast("list[Timer]", result):
                 message = decode_message(timer.body)
-                if now - message.sent_at > queue.message_retention_period:
+                if self._age(message) > queue.message_retention_period:
                     leaving.append(_removal(queue, timer.key, timer.claim_count))
                 elif dead_letters is not None and timer.claim_count > queue.max_receive_count:
                     leaving.append(_removal(queue, timer.key, timer.claim_count))
@@ -383,6 +385,10 @@ class QueueService:
             if received or not leaving:
                 return received
 
+    def _age(self, message: Message) -> float:
+        """Return how old a message is at least, whichever way the clock that stamped it was set."""
+        return min(self._now(), self._clock.now()) - message.sent_at
+
     def _dead_letter_queue(self, queue: Queue) -> Queue | None:
         """Return where the dead letters go; None where nowhere, or where that is gone."""
         arn = parse_arn(queue.dead_letter_arn) if queue.dead_letter_arn else None
@@ -393,12 +399,12 @@ class QueueService:
 
         Its age goes on in a standard queue and starts anew in a FIFO queue, as in SQS.
         """
-        now = self._clock.now()
+        now = self._now()
         if not queue.is_fifo:
             return [PutTimer(queue.timer_list, key, now, encode_message(message))]
         cursor = await self._load_sequence(queue)
         sequence = self._next_sequence(cursor, now)
-        moved = numbered(msgspec.structs.replace(message, sent_at=now), sequence)
+        moved = numbered(msgspec.structs.replace(message, sent_at=self._clock.now()), sequence)
         place = Place(key=key, sequence=sequence, now=now, due=now)
         put = put_in_order(queue, moved, encode_message(moved), place)
         # It is no duplicate of itself, however short ago it was sent or moved.
@@ -456,7 +462,7 @@ class QueueService:
         """
         if not timeouts:
             return []
-        now = self._clock.now()
+        now = self._now()
         results = await self._store.commit(
             [
                 MoveTimer(queue.timer_list, handle.key, now + seconds, handle.claim)
@@ -473,7 +479,7 @@ class QueueService:
         Returns how many moved, and why the next did not, None where nothing is wrong. As in SQS a
         moved message is a new one: it has another id, and its age starts anew.
         """
-        now = self._clock.now()
+        now = self._now()
         of_list = ClaimGroups if source.is_fifo else ClaimTimers
         claim = of_list(source.timer_list, now, now + MOVE_SECONDS_MAX, limit)
         [result] = await self._store.commit([claim])
@@ -491,7 +497,7 @@ class QueueService:
             fresh = msgspec.structs.replace(
                 message,
                 message_id=self._ids.uuid(),
-                sent_at=now,
+                sent_at=self._clock.now(),
                 dead_letter_source_arn=None,
             )
             changes.append(_removal(source, timer.key, timer.claim_count))
@@ -517,7 +523,7 @@ class QueueService:
         for start in range(0, len(queues), SWEEP_QUEUE_COUNT):
             some = list(queues[start : start + SWEEP_QUEUE_COUNT])
             while some:
-                now = self._clock.now()
+                now = self._now()
                 results = await self._store.commit(
                     [
                         ExpireTimers(
@@ -534,7 +540,7 @@ class QueueService:
 
     async def counts(self, queue: Queue) -> TimerCounts:
         """Return how many messages are visible, in flight and delayed."""
-        return await self._store.count_timers(queue.timer_list, self._clock.now())
+        return await self._store.count_timers(queue.timer_list, self._now())
 
     def ending(self, queue: Queue) -> tuple[Change, ...]:
         """Return what has to be committed together with the removal of a queue.

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from farspan.clock import Clock
+from farspan.clock import Clock, SteadyTime
 from farspan.model.api_destination import ApiDestination
 from farspan.model.arn import parse_arn
 from farspan.model.connection import AuthorizationType, Connection, ConnectionState, Secret
@@ -63,6 +63,7 @@ class ApiDestinationTarget:
         self._connector = connector
         self._tokens = tokens
         self._clock = clock
+        self._now = SteadyTime(clock).now
         self._find_destination = find_destination
         self._find_connection = find_connection
         self._open_secret = open_secret
@@ -158,7 +159,7 @@ class ApiDestinationTarget:
         bucket = self._buckets.get(destination.arn)
         if bucket is None or bucket.per_second != rate:
             bucket = self._buckets[destination.arn] = TokenBucket(rate)
-        age = self._clock.now() - delivery.planned_at
+        age = self._now() - delivery.planned_at
         now = self._clock.monotonic()
         if age + bucket.pause(now) > delivery.retry_policy.maximum_event_age_in_seconds:
             return False

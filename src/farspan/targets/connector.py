@@ -28,8 +28,10 @@ from yarl import URL
 from farspan.targets.call import Answer, Call, CallFailed, Fault
 from farspan.targets.egress import Egress
 
-CONNECTIONS_MAX = 256
-CONNECTIONS_PER_HOST_MAX = 64
+CONNECTIONS_MAX = 0
+"""No limit: a lane has no more under way than its workers' batches, and of a limit that targets
+share, those that never answer would hold all."""
+
 CONNECT_SECONDS = 3.0
 KEEP_ALIVE_SECONDS = 4.0
 """Below the 5 seconds after which common servers close an idle connection (Node.js)."""
@@ -107,7 +109,6 @@ class Connector:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=CONNECTIONS_MAX,
-                limit_per_host=CONNECTIONS_PER_HOST_MAX,
                 keepalive_timeout=KEEP_ALIVE_SECONDS,
                 ttl_dns_cache=DNS_CACHE_SECONDS,
                 resolver=_Resolver(self._threads),

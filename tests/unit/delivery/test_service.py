@@ -681,7 +681,98 @@ async def test_g4_a_clock_that_is_set_neither_hides_retries_nor_brings_them_at_o
     assert await attempt_times(world, set_by) == expected
 
 
+@pytest.mark.parametrize("set_by", [600.0, -600.0], ids=["ahead", "back"])
+async def test_a_clock_that_is_set_delays_no_planned_event(world: World, set_by: float) -> None:
+    """An event of a schedule or a replay is attempted at once, and no older than it is."""
+    one = world.add("one", DELIVERED)
+    policy = RetryPolicy(maximum_event_age_in_seconds=60)
+    shop = rule(target("one", policy))
+    await world.start(shop)
+    world.clock.set_by = set_by
+    event = b'{"id":"00000000-0000-0000-0000-000000010000","source":"shop","detail":{"n":1}}'
+    await world.store.commit(world.service.planned(event, [shop]))
+    await world.clock.advance(1)
+
+    assert one.payloads == ["1"]
+    assert await world.stored_count() == 0
+
+
 # --- slow targets ------------------------------------------------------------------------------
+
+
+async def test_g10_a_reader_does_not_wait_for_a_slow_target(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is put while a target has not answered reaches its neighbour at once."""
+    monkeypatch.setattr(service_module, "SPILL_SECONDS", 30.0)
+    monkeypatch.setattr(service_module, "OVERLAP_SECONDS", 0.0)
+    slow, quick = world.add("slow"), world.add("quick")
+    slow.gate.clear()
+    await world.start(rule(target("slow"), target("quick")))
+    for number in range(1, 6):
+        await world.put(number)
+        await turns()
+    seen = (list(quick.payloads), await world.cursor())
+    slow.gate.set()
+    await spill()
+
+    assert seen == (["1", "2", "3", "4", "5"], 0)
+    assert (sorted(slow.payloads), await world.cursor()) == (quick.payloads, 5)
+
+
+async def test_g10_a_target_known_to_be_slow_does_not_fill_what_is_under_way(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once its deliveries took long, they are stored at once, until it is quick again."""
+    slow = world.add("slow", batch_count_max=1)
+    slow.gate.clear()
+    await world.start(rule(target("slow")))
+    await world.put(1)
+    await spill()
+    monkeypatch.setattr(service_module, "SPILL_SECONDS", 30.0)
+    await world.put(2, 3)
+    await spill()
+    while_slow = (await world.cursor(), await world.stored_count())
+    slow.gate.set()
+    await spill()
+    slow.gate.clear()
+    await world.put(4)
+    await spill()
+    afterwards = (await world.cursor(), await world.stored_count())
+    slow.gate.set()
+    await spill()
+
+    assert while_slow == (3, 3)
+    assert afterwards == (3, 0)
+    assert sorted(slow.payloads) == ["1", "2", "3", "4"]
+    assert await world.cursor() == 4
+
+
+@pytest.mark.parametrize("when", ["store-cannot-write", "cursor-rests"])
+async def test_what_ends_before_it_is_stored_is_not_stored_afterwards(
+    world: World, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """A delivery that ends after its time in the lane and before the commit comes once."""
+    monkeypatch.setattr(service_module, "CURSOR_PAUSE_SECONDS", 0.05)
+    one = world.add("one", batch_count_max=1)
+    await world.start(rule(target("one")))
+    await world.put(0)
+    await spill()  # the cursor moved, and rests
+    one.gate.clear()
+    await world.put(1)
+    if when == "store-cannot-write":
+        world.store.error = StoreError("The disk is full.")
+    await spill()
+    one.gate.set()
+    await spill()
+    world.store.error = None
+    await asyncio.sleep(0.06)  # noqa: TID251 - the cursor rests by the loop's clock
+    await world.clock.advance(service_module.STORE_PAUSE_SECONDS * 3)
+    left = (await world.cursor(), await world.stored_count())
+    await world.clock.advance(LEASE_SECONDS * 3)
+
+    assert left == (2, 0)
+    assert one.payloads == ["0", "1"]
 
 
 async def test_g10_a_slow_target_does_not_delay_another(world: World) -> None:

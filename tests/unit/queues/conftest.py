@@ -26,11 +26,12 @@ class FakeClock:
 
     def __init__(self) -> None:
         self.elapsed = 0.0
+        self.set_by = 0.0  # seconds by which somebody set the wall clock
         self.sleepers: list[tuple[float, asyncio.Future[None]]] = []
 
     def now(self) -> float:
         """See `Clock.now`."""
-        return START + self.elapsed
+        return START + self.elapsed + self.set_by
 
     def monotonic(self) -> float:
         """See `Clock.monotonic`."""

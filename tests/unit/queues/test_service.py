@@ -168,6 +168,31 @@ async def test_a_waiting_receiver_gets_what_is_sent(
     assert bodies(receiver.result()) == ["a"]
 
 
+@pytest.mark.parametrize("set_by", [600.0, -600.0], ids=["ahead", "back"])
+async def test_a_clock_that_is_set_moves_no_message(
+    service: QueueService,
+    queue: Queue,
+    message: Words,
+    clock: FakeClock,
+    set_by: float,
+) -> None:
+    """What is visible stays so, what is in flight or delayed comes at its time, nothing expires."""
+    queue = msgspec.structs.replace(queue, message_retention_period=120)
+    await service.send(queue, [Outgoing(message=message("flying"))])
+    await service.receive(queue, 1, visibility_timeout=30, wait_seconds=0)
+    delayed = Outgoing(message=message("delayed"), delay_seconds=20)
+    await service.send(queue, [Outgoing(message=message("visible")), delayed])
+    clock.set_by = set_by
+
+    seen: list[tuple[float, str]] = []
+    while clock.elapsed < 40:
+        received = await service.receive(queue, 10, visibility_timeout=600, wait_seconds=0)
+        seen += [(clock.elapsed, one.message.body) for one in received]
+        await clock.advance(10)
+
+    assert seen == [(0.0, "visible"), (20.0, "delayed"), (30.0, "flying")]
+
+
 async def test_waiting_ends_with_nothing(
     service: QueueService, queue: Queue, clock: FakeClock
 ) -> None:

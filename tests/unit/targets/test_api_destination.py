@@ -36,6 +36,11 @@ class StillClock(SystemClock):
 
     def __init__(self) -> None:
         self.slept: list[float] = []
+        self.set_by = 0.0
+
+    def now(self) -> float:
+        """See `Clock.now`."""
+        return 1_700_000_000.0 + self.set_by
 
     def monotonic(self) -> float:
         """See `Clock.monotonic`."""
@@ -138,6 +143,15 @@ async def test_an_event_that_waits_too_long(hooked: Hooked) -> None:
 
     assert (Verdict.RETRYABLE, "THROTTLING") == (outcomes[4].verdict, outcomes[4].error_code)
     assert {"0", "1", "2", "3"} == set(hooked.bodies)
+
+
+async def test_a_clock_that_is_set_makes_no_event_older(hooked: Hooked) -> None:
+    """What was planned before the clock was set ten minutes ahead has its turn (G4)."""
+    young = hooked.delivery("young", retry_policy=RetryPolicy(maximum_event_age_in_seconds=60))
+    hooked.clock.set_by = 600.0
+    (outcome,) = await hooked.target.send([young])
+
+    assert Verdict.DELIVERED == outcome.verdict
 
 
 async def test_a_destination_of_the_same_name(hooked: Hooked) -> None:

@@ -107,6 +107,32 @@ async def test_no_answer(make_connector: MakeConnector, servers: Servers) -> Non
     assert Fault.TIMEOUT is await fault(make_connector(), await servers.speak(speak), seconds=0.2)
 
 
+async def test_g10_targets_that_never_answer_take_no_connection_from_others(
+    make_connector: MakeConnector, servers: Servers
+) -> None:
+    """However many calls hang, on the same host too, another is made and answered (G10)."""
+    hanging, over = asyncio.Semaphore(0), asyncio.Event()
+
+    async def reply(request: web.Request) -> web.Response:
+        if request.path == "/hang":
+            hanging.release()
+            await over.wait()
+        return web.Response()
+
+    url = await servers.serve(reply)
+    connector = make_connector()
+    calls = [
+        asyncio.create_task(connector.send(call(f"{url}/hang", seconds=20.0))) for _ in range(300)
+    ]
+    for _ in calls:
+        await hanging.acquire()
+    answer = await connector.send(call(f"{url}/good", seconds=10.0))
+    over.set()
+    await asyncio.gather(*calls)
+
+    assert 200 == answer.status
+
+
 @pytest.mark.parametrize("said", [b"", b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 200 OK\r\nX"])
 async def test_no_http(make_connector: MakeConnector, servers: Servers, said: bytes) -> None:
     """A server that hangs up, or speaks something else, gives no answer."""
