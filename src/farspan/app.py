@@ -27,7 +27,7 @@ from farspan.control.passed_roles import role_denial
 from farspan.control.plane import ControlPlane
 from farspan.control.replays import advance_replays, turns_between
 from farspan.delivery.service import DeliveryService
-from farspan.endpoints.failover import Hold
+from farspan.endpoints.failover import HOUR_SECONDS, Hold
 from farspan.endpoints.service import RoutingService
 from farspan.evidence import EvidenceOf
 from farspan.health.service import HealthService
@@ -148,7 +148,11 @@ class Node:
             node=self.node.name,
             clock=self._clock,
             outlook=self.evidence.outlook(),
-            hold=Hold(seconds=HOLD_SECONDS / time_scale, seconds_max=HOLD_SECONDS_MAX / time_scale),
+            hold=Hold(
+                seconds=HOLD_SECONDS / time_scale,
+                seconds_max=HOLD_SECONDS_MAX / time_scale,
+                memory_seconds=HOUR_SECONDS / time_scale,
+            ),
             copy_directory=self._data,
         )
         self.catalog.on_change(self.health.refresh)

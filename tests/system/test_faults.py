@@ -74,9 +74,10 @@ def drained(up: Up, region: str) -> list[str]:
         messages = reply.get("Messages", [])
         if not messages:
             return ids
-        for message in messages:
-            ids.append(json.loads(message["Body"])["id"])
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        ids += [json.loads(message["Body"])["id"] for message in messages]
+        handles = [message["ReceiptHandle"] for message in messages]
+        batch = [{"Id": str(n), "ReceiptHandle": handle} for n, handle in enumerate(handles)]
+        assert not sqs.delete_message_batch(QueueUrl=url, Entries=batch).get("Failed")
 
 
 def test_g1_a_killed_primary_loses_nothing_and_fails_no_call(start_up: StartUp) -> None:

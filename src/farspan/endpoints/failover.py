@@ -99,10 +99,14 @@ NEXT: dict[tuple[State, Evidence], State] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """How long the primary must be healthy before it is used again, in seconds."""
+    """How long the primary must be healthy before it is used again, in seconds.
+
+    `memory_seconds` is for how long a failover makes the next holds longer.
+    """
 
     seconds: float = 60.0
     seconds_max: float = 900.0
+    memory_seconds: float = HOUR_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +127,7 @@ class Routing:
 
     `generation` grows with each change of route, so that a late reader can tell old from new.
     `since` is when `state` was entered, by the caller's clock, which must never go back.
-    `failovers` are the times of the failovers of the last hour; they make the hold longer.
+    `failovers` are the times of the latest failovers; they make the hold longer.
     """
 
     state: State = State.PRIMARY
@@ -174,7 +178,7 @@ def step(
     if state is routing.state:
         return _stayed(routing, evidence, now, generation_heard)
     moved = ROUTE[state] is not routing.route
-    failovers = tuple(at for at in routing.failovers if now - at < HOUR_SECONDS)
+    failovers = tuple(at for at in routing.failovers if now - at < hold.memory_seconds)
     if moved and state is State.SECONDARY:  # what people ordered says nothing of the primary
         failovers = (*failovers, now)
     generation = routing.generation
