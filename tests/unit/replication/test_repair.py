@@ -7,28 +7,9 @@ import logging
 import pytest
 from two_regions import BUS, EAST, ORDERS, WEST, Pair
 
-from farspan.model.event import event_id_in
 from farspan.replication.comparison import BUCKET_SEQUENCES
 from farspan.replication.service import Settings
 from farspan.store.base import Trim
-
-
-def lose(pair: Pair, region: str, name: str) -> None:
-    """Take a call's batch out of a Region's store, as damage would."""
-    store = pair.stores[region]
-    log = store._logs[BUS]
-    lost = next(b for b in log.batches if name.encode() in b.events[0])
-    log.batches.remove(lost)
-    del log.calls[lost.call]
-    for batches in store._streams.values():
-        if lost in batches:
-            batches.remove(lost)
-
-
-async def ids(pair: Pair, region: str) -> list[str]:
-    """Return the ids of the events on a Region's bus, sorted."""
-    log = pair.stores[region]._logs[BUS]
-    return sorted(event_id_in(event) for batch in log.batches for event in batch.events)
 
 
 def counts(pair: Pair, region: str = WEST) -> dict[str, int]:
@@ -47,12 +28,12 @@ async def test_g9_a_lost_batch_is_found_and_repaired(
     for name in "abcdef":
         pair.put(EAST, name, event_count=3)
     await pair.settle(1)
-    lose(pair, WEST, "c")
-    lose(pair, WEST, "d")
-    assert await ids(pair, WEST) != await ids(pair, EAST)
+    pair.lose(WEST, "c")
+    pair.lose(WEST, "d")
+    assert pair.ids(WEST) != pair.ids(EAST)
     await pair.settle(60)
 
-    assert await ids(pair, WEST) == await ids(pair, EAST)
+    assert pair.ids(WEST) == pair.ids(EAST)
     assert counts(pair) == {"compared": 18, "missing": 6, "repaired": 6, "surplus": 0}
     assert [r.getMessage().partition(" endpoint")[0] for r in caplog.records] == [
         "replicas differ from their origin"
@@ -67,7 +48,7 @@ async def test_a_repaired_event_is_a_replica_like_any_other(pair: Pair) -> None:
         pair.put(EAST, name)
     await pair.settle(1)
     (before,) = [e for e in await pair.events(WEST) if e["detail-type"] == "b"]
-    lose(pair, WEST, "b")
+    pair.lose(WEST, "b")
     await pair.settle(60)
     (after,) = [e for e in await pair.events(WEST) if e["detail-type"] == "b"]
     stream = await pair.stores[WEST].read_stream(ORDERS.endpoint_id, EAST, 0, 99)
@@ -86,11 +67,11 @@ async def test_damage_far_back_is_found_in_turn(pair: Pair) -> None:
         pair.put(EAST, f"n{number:05}.", event_count=100)
     await pair.settle(10)
     assert counts(pair)["missing"] == 0
-    lose(pair, WEST, "n00003.")
-    lose(pair, WEST, "n00100.")
+    pair.lose(WEST, "n00003.")
+    pair.lose(WEST, "n00100.")
     await pair.settle(3)
 
-    assert await ids(pair, WEST) == await ids(pair, EAST)
+    assert pair.ids(WEST) == pair.ids(EAST)
     assert counts(pair)["repaired"] == 200
     await pair.close()
 
@@ -116,7 +97,7 @@ async def test_g2_a_call_accepted_by_both_is_not_missing(pair: Pair) -> None:
     await pair.start()
     await pair.settle(200)
 
-    assert await ids(pair, WEST) == await ids(pair, EAST)
+    assert pair.ids(WEST) == pair.ids(EAST)
     assert counts(pair) | {"compared": 0} == {
         "compared": 0,
         "missing": 0,
@@ -146,7 +127,7 @@ async def test_what_the_origin_lost_is_told_and_kept(pair: Pair) -> None:
     for name in "abc":
         pair.put(EAST, name)
     await pair.settle(1)
-    lose(pair, EAST, "b")
+    pair.lose(EAST, "b")
     await pair.settle(60)
 
     assert counts(pair)["surplus"] == 1
@@ -160,7 +141,7 @@ async def test_a_region_that_is_away_is_compared_later(pair: Pair) -> None:
     for name in "abc":
         pair.put(EAST, name)
     await pair.settle(1)
-    lose(pair, WEST, "b")
+    pair.lose(WEST, "b")
     pair.down = {EAST, WEST}
     await pair.settle(120)
     assert counts(pair)["compared"] == 0
@@ -192,10 +173,10 @@ async def test_a_cursor_that_ran_ahead_is_mended(pair: Pair) -> None:
         pair.put(EAST, name)
     await pair.settle(1)
     for name in "cde":
-        lose(pair, WEST, name)
+        pair.lose(WEST, name)
     await pair.settle(61)
 
-    assert await ids(pair, WEST) == await ids(pair, EAST)
+    assert pair.ids(WEST) == pair.ids(EAST)
     await pair.close()
 
 
@@ -206,7 +187,7 @@ async def test_a_repair_moves_no_cursor(pair: Pair) -> None:
         pair.put(EAST, name)
     await pair.settle(1)
     before = dict(pair.stores[WEST]._cursors), pair.services[EAST].shipped(ORDERS)
-    lose(pair, WEST, "a")
+    pair.lose(WEST, "a")
     await pair.settle(61)
 
     assert counts(pair)["repaired"] == 1

@@ -10,7 +10,7 @@ from virtual_time import LoopClock
 
 from farspan.ingest.entries import Entry, Placement, accept_entries
 from farspan.model.endpoint import Endpoint, EndpointState
-from farspan.model.event import CallId, EventBatch, call_id_of
+from farspan.model.event import CallId, EventBatch, call_id_of, event_id_in
 from farspan.replication.comparison import DigestReply, DigestRequest
 from farspan.replication.service import ReplicationService, Settings
 from farspan.replication.stream import StreamReply, StreamRequest
@@ -151,7 +151,7 @@ class Pair:
         detail: str = "{}",
     ) -> Appended:
         """Let a Region accept a call."""
-        call = call_id_of("key", name, b"")
+        call = self.call_of(name)
         acceptance = accept_entries(
             [Entry(source="shop", detail_type=name, detail=detail)] * event_count,
             call=call,
@@ -186,13 +186,35 @@ class Pair:
     async def events(self, region: str) -> list[dict[str, object]]:
         """Return the events on a Region's bus in the order of its log."""
         found: list[bytes] = []
-        while batches := await self.stores[region].read_log(BUS, len(found), 100_000):
+        after = 0
+        while batches := await self.stores[region].read_log(BUS, after, 100_000):
             found += [event for batch in batches for event in batch.events]
+            after = batches[-1].position + len(batches[-1].events) - 1
         return [msgspec.json.decode(event) for event in found]
 
     async def names(self, region: str) -> list[object]:
         """Return which calls' events are on a Region's bus, sorted."""
         return sorted(str(event["detail-type"]) for event in await self.events(region))
+
+    def lose(self, region: str, name: str) -> None:
+        """Take a call's batch out of a Region's store, as damage would."""
+        store, call = self.stores[region], self.call_of(name)
+        log = store._logs[BUS]
+        lost = log.calls.pop(call)
+        log.batches.remove(lost)
+        for batches in store._streams.values():
+            if lost in batches:
+                batches.remove(lost)
+
+    def ids(self, region: str) -> list[str]:
+        """Return the ids of the events on a Region's bus, sorted."""
+        batches = self.stores[region]._logs[BUS].batches
+        return sorted(event_id_in(event) for batch in batches for event in batch.events)
+
+    @staticmethod
+    def call_of(name: str) -> CallId:
+        """Return the id of a call."""
+        return call_id_of("key", name, b"")
 
     def calls(self, region: str) -> list[bytes]:
         """Return the calls on a Region's bus, sorted, each as often as it is there."""
@@ -200,7 +222,7 @@ class Pair:
 
     def holds(self, region: str, name: str) -> bool:
         """Return whether a call's events are on a Region's bus."""
-        return call_id_of("key", name, b"") in self.calls(region)
+        return self.call_of(name) in self.calls(region)
 
     def shipped_calls(self, region: str) -> list[bytes]:
         """Return every call that a Region shipped, each as often as it did."""
