@@ -48,6 +48,7 @@ class Mortal:
     log: Path
     dice: random.Random = field(default_factory=lambda: random.Random(SEED))
     popen: subprocess.Popen[bytes] | None = None
+    began: float = field(default_factory=time.time)
 
     def start(self) -> None:
         """Start the process; `wait` until it answers."""
@@ -56,7 +57,7 @@ class Mortal:
 
     def wait(self) -> None:
         """Return when the process answers."""
-        eventually(lambda: answers(self.url), 30)
+        eventually(lambda: answers(self.url), 60)
 
     def kill_after(self, seconds: float) -> None:
         """Kill the process at a random point within some seconds, and start it again."""
@@ -103,10 +104,10 @@ def mortal(tmp_path: Path) -> Iterator[MakeMortal]:
         node = config.node_of(EAST)
         assert node is not None
         words = ["serve", "--region", EAST, "--data", str(data)]
-        program = FARSPAN
+        program, began = FARSPAN, time.time()
         if speed is not None:
-            program = [sys.executable, str(FAST_SERVE), str(speed), str(time.time())]
-        one = Mortal([*program, *words], node.url, tmp_path / "log")
+            program = [sys.executable, str(FAST_SERVE), str(speed), str(began)]
+        one = Mortal([*program, *words], node.url, tmp_path / "log", began=began)
         made.append(one)
         one.start()
         one.wait()
@@ -119,7 +120,7 @@ def mortal(tmp_path: Path) -> Iterator[MakeMortal]:
             one.popen.wait(10)
 
 
-@pytest.mark.timeout(60 + 10 * KILLS)
+@pytest.mark.timeout(180 + 30 * KILLS)
 def test_g11_schedules_of_a_killed_region_fire_once_for_each_occurrence(mortal: MakeMortal) -> None:
     """Every minute between the first and the last fired, once, for each rule; none is lost."""
     region = mortal("[schedules]\ncatch_up_seconds = 3600", speed=SPEED)
@@ -132,20 +133,25 @@ def test_g11_schedules_of_a_killed_region_fire_once_for_each_occurrence(mortal: 
     for _ in range(KILLS):
         region.kill_after(3)
     region.wait()
-    time.sleep(2)  # two looks
-    fired = collections.Counter(
-        (body["resources"][0].rpartition("/")[2], body["time"]) for body in region.bodies()
-    )
+    last = (region.began + (time.time() - region.began) * SPEED) // 60
+    fired: collections.Counter[tuple[str, int]] = collections.Counter()
+
+    def missing() -> set[tuple[str, int]]:
+        """Return what has not arrived of the minutes since each rule's first, by its number."""
+        for body in region.bodies():
+            minute = int(datetime.fromisoformat(body["time"]).timestamp() // 60)
+            fired[body["resources"][0].rpartition("/")[2], minute] += 1
+        oldest = int(last) - 1
+        first = {n: min((m for r, m in fired if r == n), default=oldest) for n in names}
+        return {(name, m) for name in names for m in range(first[name], int(last))} - set(fired)
+
+    eventually(lambda: not missing(), 60)
 
     assert {name for name, _ in fired} == set(names)
     assert set(fired.values()) == {1}
-    for name in names:
-        minutes = sorted(_seconds(at) // 60 for rule, at in fired if rule == name)
-        assert minutes == list(range(int(minutes[0]), int(minutes[-1]) + 1))
-        assert len(minutes) >= KILLS
 
 
-@pytest.mark.timeout(90 + 10 * KILLS)
+@pytest.mark.timeout(240 + 30 * KILLS)
 def test_g11_archives_and_replays_of_a_killed_region_are_whole(mortal: MakeMortal) -> None:
     """An archive counts each event once; a replay puts each on its way once and is COMPLETED."""
     region = mortal("[replays]\nevents_per_second = 100")
@@ -163,7 +169,7 @@ def test_g11_archives_and_replays_of_a_killed_region_are_whole(mortal: MakeMorta
         assert events.put_events(Entries=entries)["FailedEntryCount"] == 0
         if start % 1_000 == 500:
             region.kill_after(0.05)
-    eventually(lambda: events.describe_archive(ArchiveName="a")["EventCount"] >= count, 30)
+    eventually(lambda: events.describe_archive(ArchiveName="a")["EventCount"] >= count, 60)
     region.kill_after(0.1)
     region.wait()
     archived = events.describe_archive(ArchiveName="a")["EventCount"]
@@ -178,18 +184,15 @@ def test_g11_archives_and_replays_of_a_killed_region_are_whole(mortal: MakeMorta
     for _ in range(KILLS):
         region.kill_after(2)
         region.wait()
-    eventually(lambda: events.describe_replay(ReplayName="p")["State"] == "COMPLETED", 30)
+    eventually(lambda: events.describe_replay(ReplayName="p")["State"] == "COMPLETED", 60)
     replayed: collections.Counter[int] = collections.Counter()
     eventually(
         lambda: (
             replayed.update(body["detail"]["n"] for body in region.bodies())
             or len(replayed) >= count
-        )
+        ),
+        60,
     )
 
     assert archived == count
     assert replayed == collections.Counter(range(count))
-
-
-def _seconds(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
