@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ from farspan.senders import Inside, Senders
 from farspan.sessions import SessionTokens
 from farspan.store.base import STORE_FILE_NAME, Store, StoreError
 from farspan.store.sqlite import open_store
+from farspan.targets.egress import egress_of
 from farspan.targets.oauth import TokenRefused
 from farspan.wire.access import Access
 from farspan.wire.forward import Forwarder
@@ -139,7 +141,11 @@ class Node:
         )
         time_scale = self.config.health.time_scale
         self.health = HealthService(
-            self.node.name, time_scale, self._clock, self.catalog.health_checks
+            self.node.name,
+            time_scale,
+            self._clock,
+            self.catalog.health_checks,
+            egress_of=cache(partial(egress_of, self.config.targets, allows_private=True)),
         )
         self.evidence = EvidenceOf(
             self.config, self.node, self.catalog, self.health, self._replication_lags
@@ -191,6 +197,7 @@ class Node:
             sealer=sealer,
             sessions=self._sessions,
             enforces_roles=self.config.iam.enforce,
+            node_urls={node.name: node.url for node in self.config.nodes},
             ingest=ingest,
             archives=archives,
             delivery=delivery,

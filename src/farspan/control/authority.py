@@ -48,9 +48,14 @@ READ_EVENTS: Final = "events:ReadEvents"
 EVENTS_PRINCIPAL: Final = "events.amazonaws.com"
 
 OPEN_TO_ALL: Final = frozenset(
-    {("sts", "GetCallerIdentity"), ("sts", "GetSessionToken"), ("sts", "AssumeRole")}
+    {
+        ("route53", "GetCheckerIpRanges"),
+        ("sts", "GetCallerIdentity"),
+        ("sts", "GetSessionToken"),
+        ("sts", "AssumeRole"),
+    }
 )
-"""No permission is needed for the first two; the third weighs the role's trust as well."""
+"""No permission is needed for these; the last weighs the role's trust besides."""
 
 BATCH_ACTIONS: Final = {
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
@@ -326,6 +331,8 @@ def _sqs_resource(plane: ControlPlane, caller: Caller, name: str, params: Params
 def _route53_resource(plane: ControlPlane, caller: Caller, name: str, params: Params) -> str:
     del plane, caller, name
     health_check_id = params.get("HealthCheckId")
+    if params.get("ResourceType") == "healthcheck":
+        health_check_id = params.get("ResourceId")
     return health_check_arn(health_check_id) if health_check_id else ANY
 
 

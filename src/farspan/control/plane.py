@@ -91,7 +91,7 @@ class ControlPlane:
     """One Region's control plane.
 
     `enforces_roles`: a role that is given to a rule, target or endpoint has to let EventBridge
-    assume it.
+    assume it. `node_urls` has the URL of each node of the deployment by its name.
     """
 
     region: str
@@ -114,6 +114,7 @@ class ControlPlane:
     sessions: SessionTokens = field(default_factory=lambda: SessionTokens("", SystemIds().token))
     enforces_roles: bool = False
     forward: Forward | None = None
+    node_urls: Mapping[str, str] = field(default_factory=dict)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

@@ -63,6 +63,13 @@ AMZ_JSON = ("Content-Type", "application/x-amz-json-1.1")
 PASS_ON_SECONDS_MAX = 30.0
 """How long another Region may take to answer: longer than the longest long poll, 20 seconds."""
 
+CHANGES_HEALTH_CHECK = {
+    "ChangeTagsForResource": "ResourceId",
+    "DeleteHealthCheck": "HealthCheckId",
+    "UpdateHealthCheck": "HealthCheckId",
+}
+"""Route 53's operations that the Region that owns a health check has to perform, and its id."""
+
 GLOBAL_SERVICES = frozenset({"iam", "route53", "sts"})
 """Services without Regions: any Region's node serves them."""
 
@@ -260,8 +267,8 @@ class Server:
         assert call.service is not None, "an operation has a service"
         if call.service.name not in GLOBAL_SERVICES:
             return self._regional(request)
-        if call.action in ("UpdateHealthCheck", "DeleteHealthCheck"):
-            health_check_id = call.path_parameters.get("HealthCheckId", "")
+        if call.action in CHANGES_HEALTH_CHECK:
+            health_check_id = call.path_parameters.get(CHANGES_HEALTH_CHECK[call.action], "")
             owner = self._services.catalog.owner_of_health_check(health_check_id)
             if owner is not None:
                 return owner

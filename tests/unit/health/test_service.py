@@ -108,6 +108,7 @@ async def test_the_first_probe_is_made_at_once(
             sequence=1,
             checked_time=clock.now(),
             report="Success: fine",
+            failure_time=clock.now(),
         ),
     ) == service.own_votes()
 
@@ -147,7 +148,7 @@ async def test_the_time_scale_divides_intervals_and_timeouts(
     await service.close()
 
     assert 11 <= len(targets.probes) <= 12
-    assert Timeouts(connect=0.5, response=0.5) == targets.timeouts
+    assert Timeouts(connect=0.5, response=0.5, body=0.5, tcp=0.5) == targets.timeouts
 
 
 async def test_a_probe_longer_than_the_interval_delays_the_next(
