@@ -42,6 +42,7 @@ from farspan.model.delivery import Outcome
 from farspan.model.endpoint import Endpoint
 from farspan.model.forwarding import ForwardReply, ForwardRequest
 from farspan.model.rule import Rule
+from farspan.observations import Observations
 from farspan.queues.service import QueueService
 from farspan.replication.measures import ReplicationMeasures
 from farspan.replication.service import ReplicationService, settings_of
@@ -145,6 +146,7 @@ class Node:
             time_scale,
             self._clock,
             self.catalog.health_checks,
+            evaluate=Observations(self.catalog).evaluate,
             egress_of=cache(partial(egress_of, self.config.targets, allows_private=True)),
         )
         self.evidence = EvidenceOf(

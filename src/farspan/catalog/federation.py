@@ -1,4 +1,4 @@
-"""What every node knows of the other Regions: endpoints, health checks, roles, and how old.
+"""What every node knows of the other Regions: endpoints, health checks, roles, controls, how old.
 
 Each Region owns its catalog and numbers its versions. A node takes over a newer version whole,
 never an older one, and never one that would leave an endpoint without its two Regions: a bad
@@ -15,6 +15,7 @@ from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, Vote
 from farspan.model.role import Role
 from farspan.model.route import Override, RouteChange
+from farspan.model.routing_control import RoutingControl
 
 
 class OwnedCatalog(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +26,7 @@ class OwnedCatalog(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: tuple[Endpoint, ...] = ()
     health_checks: tuple[HealthCheck, ...] = ()
     roles: tuple[Role, ...] = ()
+    routing_controls: tuple[RoutingControl, ...] = ()
 
 
 class PeerReport(msgspec.Struct, frozen=True, kw_only=True):

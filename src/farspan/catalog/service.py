@@ -21,6 +21,7 @@ from farspan.config import NodeConfig
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck
 from farspan.model.role import Role, role_key
+from farspan.model.routing_control import RoutingControl, latest
 
 PULL_SECONDS = 0.5
 REPORT_SECONDS_MAX = 0.5
@@ -71,11 +72,12 @@ class CatalogService:
         self._tasks: list[asyncio.Task[None]] = []
         self._endpoints: dict[str, Endpoint] = {}
         self._roles: dict[str, Role] = {}
+        self._routing_controls: dict[str, RoutingControl] = {}
         self._load_copy()
         self.refresh()
 
     def on_change(self, listener: Callable[[], None]) -> None:
-        """Call `listener` when an endpoint, health check or role came, changed or went."""
+        """Call `listener` when an endpoint, health check, role or control came, changed or went."""
         self._changed.append(listener)
 
     def on_report(self, listener: Callable[[PeerReport], None]) -> None:
@@ -105,6 +107,9 @@ class CatalogService:
                 reverse=True,
             )
         }
+        self._routing_controls = latest(
+            control for catalog in self._catalogs.values() for control in catalog.routing_controls
+        )
         for listener in self._changed:
             listener()
 
@@ -215,6 +220,10 @@ class CatalogService:
     def roles(self) -> dict[str, Role]:
         """Return every role that the node knows, by key."""
         return self._roles
+
+    def routing_controls(self) -> dict[str, RoutingControl]:
+        """Return every routing control that was ever set, as it was told last, by ARN."""
+        return self._routing_controls
 
     def report_of(self, region: str) -> PeerReport | None:
         """Return the fresh report of a Region's node, None where there is none."""

@@ -27,6 +27,7 @@ from farspan.model.health_check import (
     HealthCheckType,
     InsufficientDataHealthStatus,
 )
+from farspan.model.routing_control import control_name
 from farspan.targets.egress import Egress
 
 REQUEST_INTERVALS: Final = (10, 30)
@@ -278,8 +279,20 @@ def _check_whole(check: HealthCheck) -> None:
         _check_target(check)
     elif check.type is HealthCheckType.CLOUDWATCH_METRIC and check.alarm_identifier is None:
         raise InvalidInput("AlarmIdentifier is required for a check of type CLOUDWATCH_METRIC.")
-    elif check.type is HealthCheckType.RECOVERY_CONTROL and check.routing_control_arn is None:
+    elif check.type is HealthCheckType.RECOVERY_CONTROL:
+        _check_control(check)
+
+
+def _check_control(check: HealthCheck) -> None:
+    if check.routing_control_arn is None:
         raise InvalidInput("RoutingControlArn is required for a check of type RECOVERY_CONTROL.")
+    name = control_name(check.routing_control_arn)
+    if name is None or name.account != check.account:
+        raise InvalidInput(
+            "RoutingControlArn must be the ARN of a routing control of the account: "
+            f"arn:aws:route53-recovery-control::{check.account}:controlpanel/PANEL/routingcontrol/"
+            "NAME."
+        )
 
 
 def _check_target(check: HealthCheck) -> None:

@@ -26,6 +26,7 @@ from farspan.model.endpoint import Endpoint
 from farspan.model.forwarding import ForwardReply, ForwardRequest
 from farspan.model.health_check import HealthCheck, Vote
 from farspan.model.role import Role
+from farspan.model.routing_control import RoutingControl
 from farspan.queues.service import QueueService
 from farspan.sealing import Sealer
 from farspan.sessions import SessionTokens
@@ -75,6 +76,9 @@ class World(Protocol):
 
     def role(self, account: str, name: str) -> Role | None:
         """Return a role of any Region, or None."""
+
+    def routing_controls(self) -> dict[str, RoutingControl]:
+        """Return every routing control that was ever set, of all Regions, by ARN."""
 
     def votes_on(self, health_check_id: str) -> list[Vote]:
         """Return the fresh votes on a health check, one for each observer."""

@@ -63,6 +63,9 @@ AMZ_JSON = ("Content-Type", "application/x-amz-json-1.1")
 PASS_ON_SECONDS_MAX = 30.0
 """How long another Region may take to answer: longer than the longest long poll, 20 seconds."""
 
+CLUSTER_SERVICE = "route53-recovery-cluster"
+"""Its calls go to the Region that they are signed for while that one answers, else to any."""
+
 CHANGES_HEALTH_CHECK = {
     "ChangeTagsForResource": "ResourceId",
     "DeleteHealthCheck": "HealthCheckId",
@@ -70,7 +73,7 @@ CHANGES_HEALTH_CHECK = {
 }
 """Route 53's operations that the Region that owns a health check has to perform, and its id."""
 
-GLOBAL_SERVICES = frozenset({"iam", "route53", "sts"})
+GLOBAL_SERVICES = frozenset({"iam", "route53", "route53-recovery-cluster", "sts"})
 """Services without Regions: any Region's node serves them."""
 
 CONSTRAINT_ERRORS: Mapping[str, type[AwsError]] = {
@@ -275,10 +278,19 @@ class Server:
         role = self._changed_role(request, call)
         if role is not None:
             return role.region
+        if call.service.name == CLUSTER_SERVICE:
+            claimed = self._services.access.claimed(request)
+            if claimed is not None and claimed.region in self._regions_heard():
+                return claimed.region
         if self._own is not None:
             return self._own.region
-        heard = [r for r in self._services.config.regions if self._services.catalog.report_of(r)]
-        return (heard or list(self._services.config.regions))[0]
+        return (self._regions_heard() or list(self._services.config.regions))[0]
+
+    def _regions_heard(self) -> list[str]:
+        """Return the Regions whose nodes answered lately, this node's own among them."""
+        own = None if self._own is None else self._own.region
+        catalog = self._services.catalog
+        return [r for r in self._services.config.regions if r == own or catalog.report_of(r)]
 
     def _changed_role(self, request: Request, call: Call) -> Role | None:
         """Return the role that a call changes, None where it changes none that is known."""
