@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from farspan.alarm_streams import AlarmStreams
 from farspan.announcements import Announcements
 from farspan.archives.service import ArchiveService
 from farspan.catalog.federation import PeerReport
@@ -36,6 +38,7 @@ from farspan.ingest.service import IngestService
 from farspan.logs.service import LogService
 from farspan.metrics.meter import Meter
 from farspan.metrics.service import MetricsService
+from farspan.model.alarm import AlarmState
 from farspan.model.archive import Archive, archive_feed
 from farspan.model.connection import Connection
 from farspan.model.delivery import Outcome
@@ -91,6 +94,7 @@ class Region:
     schedules: ScheduleService
     archives: ArchiveService
     metrics: MetricsService
+    streams: AlarmStreams
     plane: ControlPlane
     senders: Senders
 
@@ -146,7 +150,7 @@ class Node:
             time_scale,
             self._clock,
             self.catalog.health_checks,
-            evaluate=Observations(self.catalog).evaluate,
+            evaluate=Observations(self.catalog, self._alarm_streams, time_scale).evaluate,
             egress_of=cache(partial(egress_of, self.config.targets, allows_private=True)),
         )
         self.evidence = EvidenceOf(
@@ -219,6 +223,7 @@ class Node:
             schedules=schedules,
             archives=archives,
             metrics=metrics,
+            streams=AlarmStreams(resources, metrics, self.config.health.time_scale),
             plane=plane,
             senders=senders,
         )
@@ -330,6 +335,9 @@ class Node:
     def _replication_lags(self) -> dict[str, float]:
         return self.region.replication.lags() if self.region is not None else {}
 
+    def _alarm_streams(self) -> Mapping[str, AlarmState]:
+        return {} if self.region is None else self.region.streams.states()
+
     def _report(self) -> PeerReport:
         region, routes = self.region, self.routing.told()
         return PeerReport(
@@ -342,6 +350,7 @@ class Node:
             else (),
             replication_lags=self._replication_lags(),
             degraded=region.replication.confirmations.degraded() if region else (),
+            alarm_streams=dict(self._alarm_streams()),
             overrides=routes.overrides,
             generations=routes.generations,
             route_changes=routes.changes,
@@ -430,7 +439,7 @@ class Node:
             )
             self._tasks = [
                 asyncio.create_task(self._advance(region.plane)),
-                asyncio.create_task(self._evaluate_alarms(region.plane)),
+                asyncio.create_task(self._evaluate_alarms(region.plane, region.streams)),
                 asyncio.create_task(self._retain(retention, region)),
                 asyncio.create_task(self._retain_archived(region)),
                 asyncio.create_task(announcements.run()),
@@ -458,12 +467,13 @@ class Node:
         waited = self._clock.monotonic() - self._started_at > HEAR_SECONDS_MAX
         return waited or all(self.catalog.peers_heard().values())
 
-    async def _evaluate_alarms(self, plane: ControlPlane) -> None:
+    async def _evaluate_alarms(self, plane: ControlPlane, streams: AlarmStreams) -> None:
         looked_at = self._clock.now()
         while True:
             await self._clock.sleep(ALARM_PASS_SECONDS)
             before, looked_at = looked_at, self._clock.now()
             try:
+                await streams.advance(before, looked_at)
                 await advance_alarms(plane, before, looked_at, self.config.health.time_scale)
             except Exception:
                 log.exception("alarms could not be evaluated")

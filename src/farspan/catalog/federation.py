@@ -37,7 +37,8 @@ class PeerReport(msgspec.Struct, frozen=True, kw_only=True):
     seconds by EndpointId, for the streams that the node's Region pulls; `degraded` are the
     synchronous endpoints whose other Region does not follow the node's. `overrides` are the orders
     about routes that the node knows of, `generations` those of its routes by EndpointId, and
-    `route_changes` the latest changes of routes.
+    `route_changes` the latest changes of routes. `alarm_streams` are the states of the metrics
+    behind its Region's health checks, by their ids.
     """
 
     node: str
@@ -47,6 +48,7 @@ class PeerReport(msgspec.Struct, frozen=True, kw_only=True):
     event_buses: tuple[str, ...] = ()
     replication_lags: dict[str, float] = {}
     degraded: tuple[str, ...] = ()
+    alarm_streams: dict[str, str] = {}
     overrides: tuple[Override, ...] = ()
     generations: dict[str, int] = {}
     route_changes: tuple[RouteChange, ...] = ()

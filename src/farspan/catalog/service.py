@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,11 +39,14 @@ FetchReport = Callable[[NodeConfig], Awaitable[PeerReport]]
 
 @dataclass(slots=True)
 class _Peer:
-    """What is known of one peer. `heard_at` is by the monotonic clock."""
+    """What is known of one peer.
+
+    `heard_at` is by the monotonic clock; of a peer that never was heard it is when that began.
+    """
 
     node: NodeConfig
+    heard_at: float
     report: PeerReport | None = None
-    heard_at: float = 0.0
     refusals: tuple[str, ...] = ()
     silence: str = ""
 
@@ -60,12 +64,12 @@ class CatalogService:
         own_catalog: Callable[[], OwnedCatalog] | None,
         copy_directory: Path | None,
     ) -> None:
-        self._region = region
+        self.region = region
         self._clock = clock
         self._fetch = fetch
         self._own_catalog = own_catalog
         self._copy = copy_directory / COPY_FILE_NAME if copy_directory else None
-        self._peers = {peer.name: _Peer(peer) for peer in peers}
+        self._peers = {peer.name: _Peer(peer, clock.monotonic()) for peer in peers}
         self._catalogs: dict[str, OwnedCatalog] = {}
         self._changed: list[Callable[[], None]] = []
         self._heard: list[Callable[[PeerReport], None]] = []
@@ -147,7 +151,7 @@ class CatalogService:
         merged = merge(
             self._catalogs,
             report.catalogs,
-            own_region=self._region,
+            own_region=self.region,
             offering_region=report.region,
         )
         if merged.refusals != peer.refusals:
@@ -169,13 +173,13 @@ class CatalogService:
         except (OSError, msgspec.MsgspecError) as error:
             log.warning("catalog copy not usable file=%s error=%s", self._copy, error)
             return
-        self._catalogs = merge({}, known, own_region=self._region).catalogs
+        self._catalogs = merge({}, known, own_region=self.region).catalogs
 
     def _save_copy(self) -> None:
         """Write beside and rename, so that a crash leaves the former copy or the new one."""
         if self._copy is None:
             return
-        others = [c for c in self._catalogs.values() if c.region != self._region]
+        others = [c for c in self._catalogs.values() if c.region != self.region]
         beside = self._copy.with_suffix(".new")
         try:
             beside.write_bytes(msgspec.json.encode(others))
@@ -231,6 +235,13 @@ class CatalogService:
             if peer.node.region == region and self._is_fresh(peer):
                 return peer.report
         return None
+
+    def last_heard(self, region: str) -> tuple[PeerReport | None, float]:
+        """Return what a Region's node said last, and for how many seconds it is silent since."""
+        for peer in self._peers.values():
+            if peer.node.region == region:
+                return peer.report, self._clock.monotonic() - peer.heard_at
+        return None, math.inf
 
     def reports(self) -> list[PeerReport]:
         """Return the fresh reports of all peers."""

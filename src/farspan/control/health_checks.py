@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from farspan.control.health_check_alarms import shown_copy, with_copy
 from farspan.control.health_check_config import from_config, shown_config, with_changes
 from farspan.control.plane import Caller, ControlPlane, Output, Params, operation
 from farspan.errors import (
@@ -66,7 +67,7 @@ async def create_health_check(plane: ControlPlane, caller: Caller, params: Param
             "on the number of active health checks."
         )
     _check_children(check, existing)
-    check = msgspec.structs.replace(check, id=plane.ids.uuid())
+    check = msgspec.structs.replace(with_copy(plane, check, None), id=plane.ids.uuid())
     # The document outlives the check: that it must not exist is how a deleted check's reference
     # is known again, without anyone reading it.
     used = PutDocument(f"health-check-reference/{caller.account}/{reference}", check.id.encode(), 0)
@@ -97,7 +98,7 @@ async def update_health_check(plane: ControlPlane, caller: Caller, params: Param
             f"The health check {check.id} has version {check.version}, not {known_version}. "
             "Get it again, and repeat the update with its present version."
         )
-    changed = with_changes(check, params, _egress(plane, caller))
+    changed = with_copy(plane, with_changes(check, params, _egress(plane, caller)), check)
     _check_children(changed, checks_of(plane, caller))
     await plane.resources.save(changed, now=plane.clock.now())
     return {"HealthCheck": _shown(changed)}
@@ -255,7 +256,9 @@ def _reference_used(reference: str) -> HealthCheckAlreadyExists:
 
 
 def _shown(check: HealthCheck) -> dict[str, Any]:
+    copy = check.alarm_configuration
     return {
+        **({} if copy is None else {"CloudWatchAlarmConfiguration": shown_copy(copy)}),
         "Id": check.id,
         "CallerReference": check.caller_reference,
         "HealthCheckConfig": shown_config(check),

@@ -7,6 +7,9 @@ from typing import ClassVar
 
 import msgspec
 
+from farspan.model.alarm import AlarmCondition, ComparisonOperator
+from farspan.model.metric import Dimensions, Metric, MetricStream
+
 
 class HealthCheckType(StrEnum):
     """The kinds of health check."""
@@ -49,6 +52,35 @@ class AlarmIdentifier(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
+class AlarmConfiguration(msgspec.Struct, frozen=True, kw_only=True):
+    """An alarm's settings as they were when a check was made after it, or updated last."""
+
+    evaluation_periods: int
+    threshold: float
+    comparison_operator: ComparisonOperator
+    period: int
+    metric_name: str
+    namespace: str
+    statistic: str
+    dimensions: Dimensions = ()
+    unit: str | None = None
+
+    def stream(self, account: str) -> MetricStream:
+        """Return the data points that are watched, of a metric of the account."""
+        metric = Metric(account, self.namespace, self.metric_name, self.dimensions)
+        return MetricStream(metric, self.statistic, self.period, self.unit)
+
+    @property
+    def condition(self) -> AlarmCondition:
+        """When the check turns unhealthy: where all of the periods breach."""
+        return AlarmCondition(
+            threshold=self.threshold,
+            comparison_operator=self.comparison_operator,
+            evaluation_periods=self.evaluation_periods,
+            datapoints_to_alarm=self.evaluation_periods,
+        )
+
+
 class HealthCheck(msgspec.Struct, frozen=True, kw_only=True):
     """A health check with its settings; intervals in seconds of Route 53's time.
 
@@ -78,6 +110,7 @@ class HealthCheck(msgspec.Struct, frozen=True, kw_only=True):
     enable_sni: bool = False
     regions: tuple[str, ...] = ()
     alarm_identifier: AlarmIdentifier | None = None
+    alarm_configuration: AlarmConfiguration | None = None
     insufficient_data_health_status: InsufficientDataHealthStatus = (
         InsufficientDataHealthStatus.LAST_KNOWN_STATUS
     )

@@ -270,14 +270,9 @@ class Server:
         assert call.service is not None, "an operation has a service"
         if call.service.name not in GLOBAL_SERVICES:
             return self._regional(request)
-        if call.action in CHANGES_HEALTH_CHECK:
-            health_check_id = call.path_parameters.get(CHANGES_HEALTH_CHECK[call.action], "")
-            owner = self._services.catalog.owner_of_health_check(health_check_id)
-            if owner is not None:
-                return owner
-        role = self._changed_role(request, call)
-        if role is not None:
-            return role.region
+        owner = self._owning_region(request, call)
+        if owner is not None:
+            return owner
         if call.service.name == CLUSTER_SERVICE:
             claimed = self._services.access.claimed(request)
             if claimed is not None and claimed.region in self._regions_heard():
@@ -285,6 +280,17 @@ class Server:
         if self._own is not None:
             return self._own.region
         return (self._regions_heard() or list(self._services.config.regions))[0]
+
+    def _owning_region(self, request: Request, call: Call) -> str | None:
+        """Return the Region that has what a call of a global service changes, None for any."""
+        if call.action in CHANGES_HEALTH_CHECK:
+            health_check_id = call.path_parameters.get(CHANGES_HEALTH_CHECK[call.action], "")
+            return self._services.catalog.owner_of_health_check(health_check_id)
+        if call.action == "CreateHealthCheck":
+            region = _alarm_region(request, call)
+            return region if region in self._services.config.regions else None
+        role = self._changed_role(request, call)
+        return None if role is None else role.region
 
     def _regions_heard(self) -> list[str]:
         """Return the Regions whose nodes answered lately, this node's own among them."""
@@ -364,3 +370,17 @@ def _message_in(body: bytes) -> str:
         return msgspec.json.decode(body, type=_Said).message
     except msgspec.MsgspecError:
         return ""
+
+
+def _alarm_region(request: Request, call: Call) -> str | None:
+    """Return the Region of the alarm that a new health check is made after, None without one.
+
+    Such a check belongs to that Region, which has the metric.
+    """
+    try:
+        params = protocols.decode(call, request)
+    except AwsError:
+        return None  # it is refused once it is decoded where it is performed
+    alarm = params.get("HealthCheckConfig", {}).get("AlarmIdentifier", {})
+    region = alarm.get("Region")
+    return region if isinstance(region, str) else None
