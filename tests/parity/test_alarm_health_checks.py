@@ -139,7 +139,7 @@ def test_alarms_that_route_53_does_not_watch(
             ComparisonOperator="GreaterThanThreshold",
             **alarm,
         )
-    code, message = refusal(make, name)
+    code, message = refusal(make, alarm=name)
     client("cloudwatch").delete_alarms(AlarmNames=[name])
 
     assert "InvalidInput" == code
@@ -148,8 +148,8 @@ def test_alarms_that_route_53_does_not_watch(
 
 def test_an_alarm_has_to_be_there(route53: BaseClient, make: Make, refusal: Refusal) -> None:
     """Without it there is nothing to copy, nor in a Region that is not there."""
-    assert f"there is no alarm nowhere in {WEST}" in refusal(make, "nowhere", WEST)[1]
-    assert "is none of this deployment" in refusal(make, "nowhere", "eu-west-3")[1]
+    assert f"there is no alarm nowhere in {WEST}" in refusal(make, alarm="nowhere", region=WEST)[1]
+    assert "is none of this deployment" in refusal(make, alarm="nowhere", region="eu-west-3")[1]
 
 
 def test_a_check_belongs_to_its_alarms_region(
@@ -160,12 +160,13 @@ def test_a_check_belongs_to_its_alarms_region(
     refusal: Refusal,
     eventually: Eventually,
 ) -> None:
-    """Whichever Region is called: and its alarm cannot become one of another Region."""
+    """Whichever Region is called; it is found there at once, and its alarm stays that Region's."""
     put_alarm(client("cloudwatch", WEST), name)
     put_alarm(client("cloudwatch", EAST), name)
     check_id = make(name, WEST)["Id"]
     known = client("route53").list_health_checks
-    eventually(lambda: check_id in {check["Id"] for check in known()["HealthChecks"]})
+    assert check_id == route53.get_health_check(HealthCheckId=check_id)["HealthCheck"]["Id"]
+    assert eventually(lambda: check_id in {check["Id"] for check in known()["HealthChecks"]})
     elsewhere = {"AlarmIdentifier": {"Region": EAST, "Name": name}}
     code, words = refusal(route53.update_health_check, HealthCheckId=check_id, **elsewhere)
 

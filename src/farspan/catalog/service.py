@@ -29,6 +29,10 @@ REPORT_SECONDS_MAX = 0.5
 FRESH_SECONDS = 3.0
 """How long a peer's report counts as the present state of the peer."""
 
+WAIT_SECONDS_MAX = 2.0
+WAIT_STEP_SECONDS = 0.02
+"""How long, and in which steps, news of a peer is waited for that is about to come."""
+
 COPY_FILE_NAME = "catalogs.json"
 
 log = logging.getLogger("farspan.catalog")
@@ -215,6 +219,14 @@ class CatalogService:
             if any(check.id == health_check_id for check in catalog.health_checks):
                 return catalog.region
         return None
+
+    async def wait_for_health_check(self, health_check_id: str) -> None:
+        """Wait until a health check is known, but not for long; not at all for an empty id."""
+        until = self._clock.monotonic() + WAIT_SECONDS_MAX
+        while health_check_id and self.owner_of_health_check(health_check_id) is None:
+            if self._clock.monotonic() >= until:
+                return
+            await self._clock.sleep(WAIT_STEP_SECONDS)
 
     def role(self, account: str, name: str) -> Role | None:
         """Return a role of any Region, or None."""

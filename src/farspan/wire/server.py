@@ -231,7 +231,10 @@ class Server:
         assert service is not None, "an operation has a service"
         region = self._region_for(request, call)
         if self._own is None or region != self._own.region:
-            return await self._pass_on(request, region)
+            response = await self._pass_on(request, region)
+            if operation.name == "CreateHealthCheck":
+                await self._services.catalog.wait_for_health_check(_created_id(response))
+            return response
         scope = None if service.name in GLOBAL_SERVICES else region
         caller = self._services.access.caller(request, service=service.signing_name, region=scope)
         caller = self._found_by_name(caller, request, service.signing_name)
@@ -286,6 +289,12 @@ class Server:
         if call.action in CHANGES_HEALTH_CHECK:
             health_check_id = call.path_parameters.get(CHANGES_HEALTH_CHECK[call.action], "")
             return self._services.catalog.owner_of_health_check(health_check_id)
+        if self._own is None and "HealthCheckId" in call.path_parameters:
+            # Any Region knows it after a moment; its own knows it now.
+            owner = self._services.catalog.owner_of_health_check(
+                call.path_parameters["HealthCheckId"]
+            )
+            return owner if owner in self._regions_heard() else None
         if call.action == "CreateHealthCheck":
             region = _alarm_region(request, call)
             return region if region in self._services.config.regions else None
@@ -370,6 +379,15 @@ def _message_in(body: bytes) -> str:
         return msgspec.json.decode(body, type=_Said).message
     except msgspec.MsgspecError:
         return ""
+
+
+def _created_id(response: Response) -> str:
+    """Return the id of the health check that a response says was made, nothing where it does not.
+
+    The caller is to find what it made: so whoever passed the call on waits to hear of it.
+    """
+    location = next((v for name, v in response.headers if name.lower() == "location"), "")
+    return location.rpartition("/")[2]
 
 
 def _alarm_region(request: Request, call: Call) -> str | None:
