@@ -34,10 +34,11 @@ from farspan.endpoints.failover import Hold
 from farspan.endpoints.service import RoutingService
 from farspan.evidence import EvidenceOf
 from farspan.health.service import HealthService
+from farspan.health_metrics import RECORD_SECONDS, record_health
 from farspan.ingest.service import IngestService
 from farspan.logs.service import LogService
 from farspan.metrics.meter import Meter
-from farspan.metrics.service import MetricsService
+from farspan.metrics.service import MetricsService, scaled_period
 from farspan.model.alarm import AlarmState
 from farspan.model.archive import Archive, archive_feed
 from farspan.model.connection import Connection
@@ -474,9 +475,18 @@ class Node:
             before, looked_at = looked_at, self._clock.now()
             try:
                 await streams.advance(before, looked_at)
+                self._record_health(before, looked_at)
                 await advance_alarms(plane, before, looked_at, self.config.health.time_scale)
             except Exception:
                 log.exception("alarms could not be evaluated")
+
+    def _record_health(self, before: float, now: float) -> None:
+        """Record what the Region's health checks say, where it is time to."""
+        seconds = scaled_period(RECORD_SECONDS, self.config.health.time_scale)
+        if self.region is not None and before // seconds != now // seconds:
+            names = [node.name for node in self.config.nodes]
+            checks = self.region.resources.health_checks.values()
+            record_health(checks, self.health, names, self.region.metrics, now)
 
     async def _retain(self, retention: Retention, region: Region) -> None:
         while True:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 from botocore.client import BaseClient
+
+from farspan.clock import SystemClock
 
 if TYPE_CHECKING:
     from tests.parity.conftest import Deployment, Eventually
@@ -430,3 +433,38 @@ def test_why_it_failed_last(
 
     found = eventually(seen)
     assert {True} == {one["StatusReport"]["Status"].startswith(words) for one in found}
+
+
+@pytest.mark.parametrize(
+    ("reference", "metric", "value"),
+    [
+        ("region", "HealthCheckStatus", 1.0),
+        ("nobody", "HealthCheckStatus", 0.0),
+        ("region", "HealthCheckPercentageHealthy", 100.0),
+    ],
+)
+def test_metrics(
+    client: Callable[..., BaseClient],
+    watched: dict[str, str],
+    eventually: Eventually,
+    reference: str,
+    metric: str,
+    value: float,
+) -> None:
+    """CloudWatch has what a check says, in the Region that it belongs to."""
+    cloudwatch = client("cloudwatch")
+    now = dt.datetime.fromtimestamp(SystemClock().now(), dt.UTC)
+
+    def minimum() -> list[float]:
+        answer = cloudwatch.get_metric_statistics(
+            Namespace="AWS/Route53",
+            MetricName=metric,
+            Dimensions=[{"Name": "HealthCheckId", "Value": watched[reference]}],
+            StartTime=now - dt.timedelta(minutes=5),
+            EndTime=now + dt.timedelta(minutes=5),
+            Period=60,
+            Statistics=["Minimum"],
+        )
+        return [point["Minimum"] for point in answer["Datapoints"]]
+
+    assert eventually(lambda: value in minimum())
