@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from farspan.delivery.service import DeliveryService
 from farspan.endpoints.failover import Hold
 from farspan.endpoints.service import RoutingService
 from farspan.evidence import EvidenceOf
+from farspan.health.reach import reach_of
 from farspan.health.service import HealthService
 from farspan.health_metrics import RECORD_SECONDS, record_health
 from farspan.ingest.service import IngestService
@@ -57,7 +57,6 @@ from farspan.senders import Inside, Senders
 from farspan.sessions import SessionTokens
 from farspan.store.base import STORE_FILE_NAME, Store, StoreError
 from farspan.store.sqlite import open_store
-from farspan.targets.egress import egress_of
 from farspan.targets.oauth import TokenRefused
 from farspan.wire.access import Access
 from farspan.wire.forward import Forwarder
@@ -152,7 +151,7 @@ class Node:
             self._clock,
             self.catalog.health_checks,
             evaluate=Observations(self.catalog, self._alarm_streams, time_scale).evaluate,
-            egress_of=cache(partial(egress_of, self.config.targets, allows_private=True)),
+            may_look=reach_of(self.config),
         )
         self.evidence = EvidenceOf(
             self.config, self.node, self.catalog, self.health, self._replication_lags
@@ -204,6 +203,7 @@ class Node:
             sealer=sealer,
             sessions=self._sessions,
             enforces_roles=self.config.iam.enforce,
+            may_look=reach_of(self.config),
             node_urls={node.name: node.url for node in self.config.nodes},
             ingest=ingest,
             archives=archives,

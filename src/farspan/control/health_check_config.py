@@ -1,8 +1,7 @@
 """HealthCheckConfig: what each type of health check may and must have, and how it is shown.
 
-Where AWS refuses private and loopback addresses, they are welcome here: a self-hosted deployment
-watches its own machines. What no target may be at (`targets/egress`) is refused; a name is looked
-up, and its address judged, at each probe.
+An address that a check may not look at (`health/reach`) is refused; a name is looked up, and its
+address judged, at each probe.
 
 Pure. It must never look another resource up: children, alarms and routing controls are the
 operations' affair.
@@ -18,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from farspan.errors import InvalidInput
+from farspan.health.reach import MayLook
 from farspan.model.health_check import (
     PROBED_TYPES,
     STRING_TYPES,
@@ -28,7 +28,6 @@ from farspan.model.health_check import (
     InsufficientDataHealthStatus,
 )
 from farspan.model.routing_control import control_name
-from farspan.targets.egress import Egress
 
 REQUEST_INTERVALS: Final = (10, 30)
 FAILURE_THRESHOLDS: Final = range(1, 11)
@@ -101,14 +100,14 @@ UNSET_OF: Final[Mapping[str, tuple[str, Any]]] = {
 
 
 def from_config(
-    account: str, reference: str, config: Mapping[str, Any], egress: Egress
+    account: str, reference: str, config: Mapping[str, Any], may_look: MayLook
 ) -> HealthCheck:
     """Return a check, without an id, as a configuration wants it. Raises InvalidInput."""
     given_type = config.get("Type")
     if given_type not in set(HealthCheckType):
         raise InvalidInput(f"Type must be one of {', '.join(HealthCheckType)}, not {given_type}.")
     check_type = HealthCheckType(given_type)
-    fields = _fields(check_type, config, egress)
+    fields = _fields(check_type, config)
     fields.setdefault("enable_sni", check_type in TLS_TYPES)
     if check_type is HealthCheckType.CALCULATED and "health_threshold" not in fields:
         raise InvalidInput(
@@ -117,11 +116,11 @@ def from_config(
     check = HealthCheck(
         id="", account=account, caller_reference=reference, type=check_type, **fields
     )
-    _check_whole(check)
+    _check_whole(check, may_look)
     return check
 
 
-def with_changes(check: HealthCheck, params: Mapping[str, Any], egress: Egress) -> HealthCheck:
+def with_changes(check: HealthCheck, params: Mapping[str, Any], may_look: MayLook) -> HealthCheck:
     """Return the next version of a check as UpdateHealthCheck wants it. Raises InvalidInput.
 
     What ResetElements names is emptied first.
@@ -141,9 +140,9 @@ def with_changes(check: HealthCheck, params: Mapping[str, Any], egress: Egress) 
             raise InvalidInput(f"ResetElements may name {', '.join(UNSET_OF)}, not {name}.")
         field, unset = UNSET_OF[name]
         changes[field] = unset
-    changes |= _fields(check.type, params, egress)
+    changes |= _fields(check.type, params)
     changed = msgspec.structs.replace(check, **changes, version=check.version + 1)
-    _check_whole(changed)
+    _check_whole(changed, may_look)
     return changed
 
 
@@ -167,9 +166,7 @@ def _shown(value: Any) -> Any:  # noqa: ANN401 - whatever a member holds
 # --- single members --------------------------------------------------------------------------
 
 
-def _fields(
-    check_type: HealthCheckType, given: Mapping[str, Any], egress: Egress
-) -> dict[str, Any]:
+def _fields(check_type: HealthCheckType, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that a configuration or an update gives. Raises InvalidInput."""
     members = {name: given[name] for name in FIELD_OF if given.get(name) not in (None, [])}
     for name in members.keys() - MEMBERS_OF[check_type]:
@@ -183,8 +180,6 @@ def _fields(
     if members.get("EnableSNI") and check_type not in TLS_TYPES:
         raise InvalidInput(f"EnableSNI has no meaning for a health check of type {check_type}.")
     _check_members(members)
-    if "IPAddress" in members:
-        _check_address(members["IPAddress"], egress)
     return {
         FIELD_OF[name]: _FROM_WIRE[name](value) if name in _FROM_WIRE else value
         for name, value in members.items()
@@ -211,16 +206,16 @@ def _check_members(members: Mapping[str, Any]) -> None:
         raise InvalidInput(f"SearchString must have 1 to {TEXT_CHARACTERS_MAX} characters.")
 
 
-def _check_address(text: str, egress: Egress) -> None:
+def _address(text: str) -> str:
     try:
         ip_address(text)
     except ValueError:
         raise InvalidInput(f"IPAddress '{text[:64]}' is not an IPv4 or IPv6 address.") from None
-    if "%" in text or not egress.allows(text):
+    if "%" in text:
         raise InvalidInput(
-            f"IPAddress {text[:64]} is unspecified, multicast, reserved or link-local, or a "
-            "metadata service's: health checks may not look there."
+            f"IPAddress {text[:64]} is link-local: health checks may not look there."
         )
+    return text
 
 
 def _path(text: str) -> str:
@@ -262,6 +257,7 @@ def _alarm(given: Mapping[str, str]) -> AlarmIdentifier:
 
 _FROM_WIRE: Final[Mapping[str, Callable[[Any], Any]]] = {
     "AlarmIdentifier": _alarm,
+    "IPAddress": _address,
     "ChildHealthChecks": _children,
     "InsufficientDataHealthStatus": _insufficient,
     "Regions": _regions,
@@ -273,10 +269,10 @@ _FROM_WIRE: Final[Mapping[str, Callable[[Any], Any]]] = {
 # --- the whole -------------------------------------------------------------------------------
 
 
-def _check_whole(check: HealthCheck) -> None:
+def _check_whole(check: HealthCheck, may_look: MayLook) -> None:
     """Raise InvalidInput where the settings together leave nothing to look at."""
     if check.type in PROBED_TYPES:
-        _check_target(check)
+        _check_target(check, may_look)
     elif check.type is HealthCheckType.CLOUDWATCH_METRIC and check.alarm_identifier is None:
         raise InvalidInput("AlarmIdentifier is required for a check of type CLOUDWATCH_METRIC.")
     elif check.type is HealthCheckType.RECOVERY_CONTROL:
@@ -295,9 +291,15 @@ def _check_control(check: HealthCheck) -> None:
         )
 
 
-def _check_target(check: HealthCheck) -> None:
+def _check_target(check: HealthCheck, may_look: MayLook) -> None:
     if check.ip_address is None and check.fully_qualified_domain_name is None:
         raise InvalidInput("Either IPAddress or FullyQualifiedDomainName is required.")
+    if check.ip_address is not None and not may_look(check, check.ip_address):
+        raise InvalidInput(
+            f"IPAddress {check.ip_address} is one that health checks may not look at. An operator "
+            "can list it under [targets] allow_private in farspan.toml, or set [health] "
+            "allow_private where it is a private one."
+        )
     if check.type in STRING_TYPES and check.search_string is None:
         raise InvalidInput(f"SearchString is required for a health check of type {check.type}.")
     if check.type is HealthCheckType.TCP:

@@ -30,7 +30,6 @@ from farspan.errors import (
 )
 from farspan.model.health_check import HealthCheck, HealthCheckType, Vote
 from farspan.store.base import Conflict, PutDocument
-from farspan.targets.egress import Egress, egress_of
 
 SERVICE = "route53"
 
@@ -54,7 +53,7 @@ async def create_health_check(plane: ControlPlane, caller: Caller, params: Param
     if not 1 <= len(reference) <= REFERENCE_CHARACTERS_MAX:
         raise InvalidInput(f"CallerReference must have 1 to {REFERENCE_CHARACTERS_MAX} characters.")
     config = params.get("HealthCheckConfig") or {}
-    check = from_config(caller.account, reference, config, _egress(plane, caller))
+    check = from_config(caller.account, reference, config, plane.may_look)
     existing = checks_of(plane, caller)
     for other in existing.values():
         if other.caller_reference == reference:
@@ -98,7 +97,7 @@ async def update_health_check(plane: ControlPlane, caller: Caller, params: Param
             f"The health check {check.id} has version {check.version}, not {known_version}. "
             "Get it again, and repeat the update with its present version."
         )
-    changed = with_copy(plane, with_changes(check, params, _egress(plane, caller)), check)
+    changed = with_copy(plane, with_changes(check, params, plane.may_look), check)
     _check_children(changed, checks_of(plane, caller))
     await plane.resources.save(changed, now=plane.clock.now())
     return {"HealthCheck": _shown(changed)}
@@ -239,10 +238,6 @@ def _check_children(check: HealthCheck, known: Mapping[str, HealthCheck]) -> Non
                 f"ChildHealthChecks: {child_id} is of type CALCULATED, and calculated health "
                 "checks have no calculated children."
             )
-
-
-def _egress(plane: ControlPlane, caller: Caller) -> Egress:
-    return egress_of(plane.targets, caller.account, allows_private=True)
 
 
 def _reference_used(reference: str) -> HealthCheckAlreadyExists:

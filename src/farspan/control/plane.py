@@ -19,6 +19,7 @@ from farspan.clock import Clock, IdSource, SystemIds
 from farspan.config import QuotaConfig, TargetsConfig
 from farspan.control.grants import Grants
 from farspan.delivery.service import DeliveryService
+from farspan.health.reach import MayLook, anywhere_private
 from farspan.ingest.service import IngestService
 from farspan.logs.service import LogService
 from farspan.metrics.service import MetricsService
@@ -96,6 +97,7 @@ class ControlPlane:
 
     `enforces_roles`: a role that is given to a rule, target or endpoint has to let EventBridge
     assume it. `node_urls` has the URL of each node of the deployment by its name.
+    `may_look` says which addresses a health check may look at.
     """
 
     region: str
@@ -118,6 +120,7 @@ class ControlPlane:
     sessions: SessionTokens = field(default_factory=lambda: SessionTokens("", SystemIds().token))
     enforces_roles: bool = False
     forward: Forward | None = None
+    may_look: MayLook = anywhere_private
     node_urls: Mapping[str, str] = field(default_factory=dict)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 

@@ -18,7 +18,6 @@ import errno
 import re
 import socket
 import ssl
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -29,10 +28,15 @@ import aiohttp
 
 from farspan.health.body import SEARCHED_BYTES, Body, Search
 from farspan.health.check import ProbeResult
-from farspan.model.health_check import TLS_TYPES, HealthCheck, HealthCheckType
-from farspan.targets.egress import Egress, egress
+from farspan.health.reach import MayLook, anywhere_private
+from farspan.model.health_check import (
+    HTTP_PORT,
+    HTTPS_PORT,
+    TLS_TYPES,
+    HealthCheck,
+    HealthCheckType,
+)
 
-HTTP_PORT, HTTPS_PORT = 80, 443
 HEALTHY_STATUSES = range(200, 400)
 RESOLVER_THREADS_MAX = 16
 """Names are looked up in threads of their own: slow names must not hold up the store's threads."""
@@ -94,11 +98,6 @@ def timeouts_at(time_scale: float) -> Timeouts:
     return Timeouts(connect=scaled(4), response=scaled(2), body=scaled(2), tcp=scaled(10))
 
 
-def anywhere_private(_account: str) -> Egress:
-    """Return the rules where the configuration lists nothing: any address but the forbidden."""
-    return egress((), allows_private=True)
-
-
 @dataclass(slots=True)
 class _Attempt:
     """One HTTP probe under way: its limit in time, and whether it is connected yet."""
@@ -115,11 +114,11 @@ class _Attempt:
 class Prober:
     """Makes probes. Use it in one event loop, and close it.
 
-    `egress_of` says where an account's checks may look; each address is judged as it is used.
+    `may_look` says where a check may look; each address is judged as it is used.
     """
 
-    def __init__(self, egress_of: Callable[[str], Egress] = anywhere_private) -> None:
-        self._egress_of = egress_of
+    def __init__(self, may_look: MayLook = anywhere_private) -> None:
+        self._may_look = may_look
         self._session: aiohttp.ClientSession | None = None
         self._resolver = ThreadPoolExecutor(RESOLVER_THREADS_MAX, "farspan-health-dns")
 
@@ -131,7 +130,7 @@ class Prober:
         if address is None:
             name = check.fully_qualified_domain_name
             return ProbeResult(False, DNS_FAILED.format(name=name))
-        if not self._egress_of(check.account).allows(address):
+        if not self._may_look(check, address):
             return ProbeResult(False, NOT_ALLOWED.format(address=address))
         try:
             if check.type is HealthCheckType.TCP:
@@ -166,7 +165,7 @@ class Prober:
         self, check: HealthCheck, address: str, timeouts: Timeouts
     ) -> ProbeResult:
         scheme = "https" if check.type in TLS_TYPES else "http"
-        url = f"{scheme}://{_bracketed(address)}:{_port(check)}{check.resource_path or '/'}"
+        url = f"{scheme}://{_bracketed(address)}:{check.port_in_use}{check.resource_path or '/'}"
         status: int | None = None
         attempt = _Attempt(timeouts, asyncio.timeout(timeouts.connect))
         try:
@@ -257,7 +256,7 @@ async def _probe_tcp(check: HealthCheck, address: str, timeouts: Timeouts) -> Pr
 
 def host_header(check: HealthCheck, address: str) -> str:
     """Return the Host header: the name, else the address; with the port unless it is the type's."""
-    port = _port(check)
+    port = check.port_in_use
     host = check.fully_qualified_domain_name or _bracketed(address)
     return host if port == _own_port(check) else f"{host}:{port}"
 
@@ -275,10 +274,6 @@ def server_name(check: HealthCheck) -> str | None:
 
 def _own_port(check: HealthCheck) -> int:
     return HTTPS_PORT if check.type in TLS_TYPES else HTTP_PORT
-
-
-def _port(check: HealthCheck) -> int:
-    return check.port or _own_port(check)
 
 
 def _bracketed(address: str) -> str:

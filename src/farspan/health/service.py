@@ -27,13 +27,13 @@ from farspan.health.check import (
     step,
     threshold_of,
 )
-from farspan.health.prober import Prober, ProberFault, Timeouts, anywhere_private, timeouts_at
+from farspan.health.prober import Prober, ProberFault, Timeouts, timeouts_at
+from farspan.health.reach import MayLook, anywhere_private
 from farspan.health.votes import STATUS_OF, VERDICT_OF, Verdict, conclude, judge
 from farspan.model.health_check import PROBED_TYPES, HealthCheck, HealthCheckType, Status, Vote
 
 if TYPE_CHECKING:
     from farspan.clock import Clock
-    from farspan.targets.egress import Egress
 
 Probe: TypeAlias = Callable[[HealthCheck, Timeouts], Awaitable[ProbeResult]]
 """Looks once. Raises ProberFault where this node could not look."""
@@ -80,8 +80,8 @@ class HealthService:
 
     `node` is the observer's name in votes. `time_scale` divides Route 53's intervals. `checks`
     returns the checks as they stand, by id. `evaluate` looks at those that are not probed.
-    `egress_of` says where an account's checks may look. `probe` is for tests; without it targets
-    are probed over the network.
+    `may_look` says where they may look. `probe` is for tests; without it targets are probed over
+    the network.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class HealthService:
         probe: Probe | None = None,
         *,
         evaluate: Evaluate = lambda _check, _state: None,
-        egress_of: Callable[[str], Egress] = anywhere_private,
+        may_look: MayLook = anywhere_private,
     ) -> None:
         assert time_scale > 0, "time does not stand still"
         self.node = node
@@ -102,7 +102,7 @@ class HealthService:
         self._checks = checks
         self._prober: Prober | None = None
         if probe is None:
-            self._prober = Prober(egress_of)
+            self._prober = Prober(may_look)
             probe = self._prober.probe
         self._probe = probe
         self._evaluate = evaluate

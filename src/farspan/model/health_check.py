@@ -30,6 +30,9 @@ PROBED_TYPES = frozenset({HealthCheckType.HTTP, HealthCheckType.TCP}) | TLS_TYPE
 """The types that look at an address over the network."""
 
 
+HTTP_PORT, HTTPS_PORT = 80, 443
+
+
 class Status(StrEnum):
     """What a check says of what it watches."""
 
@@ -122,6 +125,11 @@ class HealthCheck(msgspec.Struct, frozen=True, kw_only=True):
     def key(self) -> str:
         """The key among health checks."""
         return self.id
+
+    @property
+    def port_in_use(self) -> int:
+        """The port that is looked at: the given one, else that of the type."""
+        return self.port or (HTTPS_PORT if self.type in TLS_TYPES else HTTP_PORT)
 
 
 class Vote(msgspec.Struct, frozen=True, kw_only=True):
