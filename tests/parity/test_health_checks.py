@@ -199,7 +199,7 @@ def test_a_missing_check(route53: BaseClient, method: str) -> None:
         ({"Type": "TCP"}, "ResourcePath has no meaning"),
         ({"IPAddress": None}, "Either IPAddress or FullyQualifiedDomainName is required."),
         ({"IPAddress": "localhost"}, "Value 'localhost' at 'healthCheckConfig.iPAddress' failed"),
-        ({"IPAddress": "169.254.169.254"}, "may not look there"),
+        ({"IPAddress": "169.254.169.254"}, "is one that health checks may not look at"),
         ({"RequestInterval": 20}, "RequestInterval must be 10 or 30."),
         ({"Type": "SMOKE"}, "Member must satisfy enum value set"),
         ({"Port": 65_536}, "Member must have value less than or equal to 65535"),
