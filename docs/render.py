@@ -12,7 +12,16 @@ from farspan.wire import spec
 
 PAGE = Path(__file__).parent / "compatibility.md"
 BEGIN, END = "<!-- operations -->", "<!-- end -->"
-SERVICES = ("events", "sqs", "logs", "cloudwatch", "route53", "sts", "iam")
+SERVICES = (
+    "events",
+    "sqs",
+    "logs",
+    "cloudwatch",
+    "route53",
+    "route53-recovery-cluster",
+    "sts",
+    "iam",
+)
 LARGE = {"cloudwatch", "iam", "logs", "route53"}
 """Services of which few operations are there."""
 

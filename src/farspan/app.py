@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from farspan.alarm_streams import AlarmStreams
 from farspan.announcements import Announcements
 from farspan.archives.service import ArchiveService
 from farspan.catalog.federation import PeerReport
@@ -30,17 +32,21 @@ from farspan.delivery.service import DeliveryService
 from farspan.endpoints.failover import HOUR_SECONDS, Hold
 from farspan.endpoints.service import RoutingService
 from farspan.evidence import EvidenceOf
+from farspan.health.reach import reach_of
 from farspan.health.service import HealthService
+from farspan.health_metrics import RECORD_SECONDS, record_health
 from farspan.ingest.service import IngestService
 from farspan.logs.service import LogService
 from farspan.metrics.meter import Meter
-from farspan.metrics.service import MetricsService
+from farspan.metrics.service import MetricsService, scaled_period
+from farspan.model.alarm import AlarmState
 from farspan.model.archive import Archive, archive_feed
 from farspan.model.connection import Connection
 from farspan.model.delivery import Outcome
 from farspan.model.endpoint import Endpoint
 from farspan.model.forwarding import ForwardReply, ForwardRequest
 from farspan.model.rule import Rule
+from farspan.observations import Observations
 from farspan.queues.service import QueueService
 from farspan.replication.measures import ReplicationMeasures
 from farspan.replication.service import ReplicationService, settings_of
@@ -88,6 +94,7 @@ class Region:
     schedules: ScheduleService
     archives: ArchiveService
     metrics: MetricsService
+    streams: AlarmStreams
     plane: ControlPlane
     senders: Senders
 
@@ -139,7 +146,12 @@ class Node:
         )
         time_scale = self.config.health.time_scale
         self.health = HealthService(
-            self.node.name, time_scale, self._clock, self.catalog.health_checks
+            self.node.name,
+            time_scale,
+            self._clock,
+            self.catalog.health_checks,
+            evaluate=Observations(self.catalog, self._alarm_streams, time_scale).evaluate,
+            may_look=reach_of(self.config),
         )
         self.evidence = EvidenceOf(
             self.config, self.node, self.catalog, self.health, self._replication_lags
@@ -195,6 +207,8 @@ class Node:
             sealer=sealer,
             sessions=self._sessions,
             enforces_roles=self.config.iam.enforce,
+            may_look=reach_of(self.config),
+            node_urls={node.name: node.url for node in self.config.nodes},
             ingest=ingest,
             archives=archives,
             delivery=delivery,
@@ -214,6 +228,7 @@ class Node:
             schedules=schedules,
             archives=archives,
             metrics=metrics,
+            streams=AlarmStreams(resources, metrics, self.config.health.time_scale),
             plane=plane,
             senders=senders,
         )
@@ -325,6 +340,9 @@ class Node:
     def _replication_lags(self) -> dict[str, float]:
         return self.region.replication.lags() if self.region is not None else {}
 
+    def _alarm_streams(self) -> Mapping[str, AlarmState]:
+        return {} if self.region is None else self.region.streams.states()
+
     def _report(self) -> PeerReport:
         region, routes = self.region, self.routing.told()
         return PeerReport(
@@ -337,6 +355,7 @@ class Node:
             else (),
             replication_lags=self._replication_lags(),
             degraded=region.replication.confirmations.degraded() if region else (),
+            alarm_streams=dict(self._alarm_streams()),
             overrides=routes.overrides,
             generations=routes.generations,
             route_changes=routes.changes,
@@ -425,7 +444,7 @@ class Node:
             )
             self._tasks = [
                 asyncio.create_task(self._advance(region.plane)),
-                asyncio.create_task(self._evaluate_alarms(region.plane)),
+                asyncio.create_task(self._evaluate_alarms(region.plane, region.streams)),
                 asyncio.create_task(self._retain(retention, region)),
                 asyncio.create_task(self._retain_archived(region)),
                 asyncio.create_task(announcements.run()),
@@ -453,15 +472,25 @@ class Node:
         waited = self._clock.monotonic() - self._started_at > HEAR_SECONDS_MAX
         return waited or all(self.catalog.peers_heard().values())
 
-    async def _evaluate_alarms(self, plane: ControlPlane) -> None:
+    async def _evaluate_alarms(self, plane: ControlPlane, streams: AlarmStreams) -> None:
         looked_at = self._clock.now()
         while True:
             await self._clock.sleep(ALARM_PASS_SECONDS)
             before, looked_at = looked_at, self._clock.now()
             try:
+                await streams.advance(before, looked_at)
+                self._record_health(before, looked_at)
                 await advance_alarms(plane, before, looked_at, self.config.health.time_scale)
             except Exception:
                 log.exception("alarms could not be evaluated")
+
+    def _record_health(self, before: float, now: float) -> None:
+        """Record what the Region's health checks say, where it is time to."""
+        seconds = scaled_period(RECORD_SECONDS, self.config.health.time_scale)
+        if self.region is not None and before // seconds != now // seconds:
+            names = [node.name for node in self.config.nodes]
+            checks = self.region.resources.health_checks.values()
+            record_health(checks, self.health, names, self.region.metrics, now)
 
     async def _retain(self, retention: Retention, region: Region) -> None:
         while True:

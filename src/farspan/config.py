@@ -115,9 +115,14 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class HealthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How health checks run. `time_scale` 20 makes 10 seconds of Route 53's time half a second."""
+    """How health checks run. `time_scale` 20 makes 10 seconds of Route 53's time half a second.
+
+    `allow_private` says whether they may look at private and loopback addresses; where it does not
+    say, they may while `auth` is off. The deployment's own nodes they may look at anyway.
+    """
 
     time_scale: float = 1.0
+    allow_private: bool | None = None
 
 
 class StoreConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -296,7 +301,7 @@ def _override(config: Config, environment: Mapping[str, str]) -> Config:
     time_scale = environment.get("FARSPAN_TIME_SCALE")
     if time_scale is not None:
         try:
-            health = HealthConfig(time_scale=float(time_scale))
+            health = msgspec.structs.replace(config.health, time_scale=float(time_scale))
         except ValueError as error:
             raise ConfigError(
                 f"FARSPAN_TIME_SCALE must be a number, not `{time_scale}`."
@@ -544,6 +549,7 @@ def render_config(config: Config) -> str:
         "",
         "[health]",
         f"time_scale = {config.health.time_scale}",
+        *_allow_private(config.health),
         "",
         "[store]",
         f"retention_hours = {config.store.retention_hours}",
@@ -576,3 +582,10 @@ def render_config(config: Config) -> str:
             if text is not None:
                 lines.append(f"{name} = {_quote(text)}")
     return "\n".join(lines) + "\n"
+
+
+def _allow_private(health: HealthConfig) -> list[str]:
+    """Return the line that says so, none where the configuration does not say."""
+    if health.allow_private is None:
+        return []
+    return [f"allow_private = {str(health.allow_private).lower()}"]

@@ -321,6 +321,16 @@ class HealthCheckVersionMismatch(AwsError):
     status = 409
 
 
+class HealthCheckInUse(AwsError):
+    """Another health check is calculated from it."""
+
+
+class NoSuchHostedZone(AwsError):
+    """No hosted zone has that id."""
+
+    status = 404
+
+
 class TooManyHealthChecks(AwsError):
     """The account's quota of health checks is used up."""
 

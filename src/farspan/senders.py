@@ -36,7 +36,7 @@ from farspan.targets.aws_kinds import KINDS, SERVICES
 from farspan.targets.aws_wire import AwsOperation, ServiceUrl, Unsigned
 from farspan.targets.base import TargetSender
 from farspan.targets.connector import Connector, tls_context
-from farspan.targets.egress import Egress, egress
+from farspan.targets.egress import Egress, egress_of
 from farspan.targets.event_bus import EventBusTarget, Forward, RoleDenial
 from farspan.targets.function import FunctionTarget, FunctionUrl, LambdaTarget
 from farspan.targets.log_group import LogGroupTarget, LogWriter
@@ -167,9 +167,7 @@ class Senders:
 
     def _egress_of(self, account: str) -> Egress:
         """Return where an account's targets may be."""
-        targets = self._config.targets
-        listed = (*targets.allow_private, *targets.allow_private_for.get(account, ()))
-        return egress(listed, allows_private=not self._config.auth)
+        return egress_of(self._config.targets, account, allows_private=not self._config.auth)
 
     async def close(self) -> None:
         """Stop what is under way."""

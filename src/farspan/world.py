@@ -8,6 +8,7 @@ from farspan.health.service import HealthService
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, Vote
 from farspan.model.role import Role
+from farspan.model.routing_control import RoutingControl
 
 
 class World:
@@ -32,6 +33,10 @@ class World:
     def role(self, account: str, name: str) -> Role | None:
         """Return a role of any Region, or None."""
         return self._catalog.role(account, name)
+
+    def routing_controls(self) -> dict[str, RoutingControl]:
+        """Return every routing control that was ever set, by ARN."""
+        return self._catalog.routing_controls()
 
     def votes_on(self, health_check_id: str) -> list[Vote]:
         """Return the fresh votes on a health check."""

@@ -164,7 +164,7 @@ def deploy(
     settings: dict[str, Any] = {
         "credentials": CREDENTIALS,
         "cluster_secret": "the nodes' own secret",
-        "health": HealthConfig(time_scale=TIME_SCALE),
+        "health": HealthConfig(time_scale=TIME_SCALE, allow_private=True),
         **more,
     }
     config = Config(nodes=nodes, auth=auth, **settings)

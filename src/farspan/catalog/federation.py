@@ -1,4 +1,4 @@
-"""What every node knows of the other Regions: endpoints, health checks, roles, and how old.
+"""What every node knows of the other Regions: endpoints, health checks, roles, controls, how old.
 
 Each Region owns its catalog and numbers its versions. A node takes over a newer version whole,
 never an older one, and never one that would leave an endpoint without its two Regions: a bad
@@ -15,6 +15,7 @@ from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck, Vote
 from farspan.model.role import Role
 from farspan.model.route import Override, RouteChange
+from farspan.model.routing_control import RoutingControl
 
 
 class OwnedCatalog(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +26,7 @@ class OwnedCatalog(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: tuple[Endpoint, ...] = ()
     health_checks: tuple[HealthCheck, ...] = ()
     roles: tuple[Role, ...] = ()
+    routing_controls: tuple[RoutingControl, ...] = ()
 
 
 class PeerReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +37,8 @@ class PeerReport(msgspec.Struct, frozen=True, kw_only=True):
     seconds by EndpointId, for the streams that the node's Region pulls; `degraded` are the
     synchronous endpoints whose other Region does not follow the node's. `overrides` are the orders
     about routes that the node knows of, `generations` those of its routes by EndpointId, and
-    `route_changes` the latest changes of routes.
+    `route_changes` the latest changes of routes. `alarm_streams` are the states of the metrics
+    behind its Region's health checks, by their ids.
     """
 
     node: str
@@ -45,6 +48,7 @@ class PeerReport(msgspec.Struct, frozen=True, kw_only=True):
     event_buses: tuple[str, ...] = ()
     replication_lags: dict[str, float] = {}
     degraded: tuple[str, ...] = ()
+    alarm_streams: dict[str, str] = {}
     overrides: tuple[Override, ...] = ()
     generations: dict[str, int] = {}
     route_changes: tuple[RouteChange, ...] = ()

@@ -28,6 +28,7 @@ from farspan.model.log_group import LogGroup, LogStream
 from farspan.model.message_move import MessageMove
 from farspan.model.queue import Queue
 from farspan.model.role import Role
+from farspan.model.routing_control import RoutingControl
 from farspan.model.rule import Rule
 from farspan.store.base import (
     COPY_DOCUMENT,
@@ -70,6 +71,7 @@ KINDS: tuple[type[Resource], ...] = (
     ApiDestination,
     EventSource,
     Role,
+    RoutingControl,
     MessageMove,
     LogGroup,
     LogStream,
@@ -78,7 +80,7 @@ KINDS: tuple[type[Resource], ...] = (
 )
 """Every kind of resource. A new one is a Struct in `model` and an entry here."""
 
-FEDERATED = (Endpoint, HealthCheck, Role)
+FEDERATED = (Endpoint, HealthCheck, Role, RoutingControl)
 """The kinds that every node has to know, and that therefore count in the catalog's version."""
 
 LAST_CHARACTER = "\U0010ffff"
@@ -247,6 +249,7 @@ class Resources:
         """Write what other nodes remember of this Region's catalog, as a newer version of it."""
         assert self.version == 0, "a Region that has a catalog is the authority on it"
         resources: list[Resource] = [*catalog.health_checks, *catalog.roles, *catalog.endpoints]
+        resources += catalog.routing_controls
         self.version = catalog.version
         try:
             await self.save(*resources, now=now)
@@ -368,6 +371,7 @@ class Resources:
             endpoints=tuple(self.endpoints.values()),
             health_checks=tuple(self.health_checks.values()),
             roles=tuple(self.roles.values()),
+            routing_controls=tuple(self.table(RoutingControl).values()),
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +22,16 @@ from farspan.config import NodeConfig
 from farspan.model.endpoint import Endpoint
 from farspan.model.health_check import HealthCheck
 from farspan.model.role import Role, role_key
+from farspan.model.routing_control import RoutingControl, latest
 
 PULL_SECONDS = 0.5
 REPORT_SECONDS_MAX = 0.5
 FRESH_SECONDS = 3.0
 """How long a peer's report counts as the present state of the peer."""
+
+WAIT_SECONDS_MAX = 2.0
+WAIT_STEP_SECONDS = 0.02
+"""How long, and in which steps, news of a peer is waited for that is about to come."""
 
 COPY_FILE_NAME = "catalogs.json"
 
@@ -37,11 +43,14 @@ FetchReport = Callable[[NodeConfig], Awaitable[PeerReport]]
 
 @dataclass(slots=True)
 class _Peer:
-    """What is known of one peer. `heard_at` is by the monotonic clock."""
+    """What is known of one peer.
+
+    `heard_at` is by the monotonic clock; of a peer that never was heard it is when that began.
+    """
 
     node: NodeConfig
+    heard_at: float
     report: PeerReport | None = None
-    heard_at: float = 0.0
     refusals: tuple[str, ...] = ()
     silence: str = ""
 
@@ -59,23 +68,24 @@ class CatalogService:
         own_catalog: Callable[[], OwnedCatalog] | None,
         copy_directory: Path | None,
     ) -> None:
-        self._region = region
+        self.region = region
         self._clock = clock
         self._fetch = fetch
         self._own_catalog = own_catalog
         self._copy = copy_directory / COPY_FILE_NAME if copy_directory else None
-        self._peers = {peer.name: _Peer(peer) for peer in peers}
+        self._peers = {peer.name: _Peer(peer, clock.monotonic()) for peer in peers}
         self._catalogs: dict[str, OwnedCatalog] = {}
         self._changed: list[Callable[[], None]] = []
         self._heard: list[Callable[[PeerReport], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._endpoints: dict[str, Endpoint] = {}
         self._roles: dict[str, Role] = {}
+        self._routing_controls: dict[str, RoutingControl] = {}
         self._load_copy()
         self.refresh()
 
     def on_change(self, listener: Callable[[], None]) -> None:
-        """Call `listener` when an endpoint, health check or role came, changed or went."""
+        """Call `listener` when an endpoint, health check, role or control came, changed or went."""
         self._changed.append(listener)
 
     def on_report(self, listener: Callable[[PeerReport], None]) -> None:
@@ -105,6 +115,9 @@ class CatalogService:
                 reverse=True,
             )
         }
+        self._routing_controls = latest(
+            control for catalog in self._catalogs.values() for control in catalog.routing_controls
+        )
         for listener in self._changed:
             listener()
 
@@ -142,7 +155,7 @@ class CatalogService:
         merged = merge(
             self._catalogs,
             report.catalogs,
-            own_region=self._region,
+            own_region=self.region,
             offering_region=report.region,
         )
         if merged.refusals != peer.refusals:
@@ -164,13 +177,13 @@ class CatalogService:
         except (OSError, msgspec.MsgspecError) as error:
             log.warning("catalog copy not usable file=%s error=%s", self._copy, error)
             return
-        self._catalogs = merge({}, known, own_region=self._region).catalogs
+        self._catalogs = merge({}, known, own_region=self.region).catalogs
 
     def _save_copy(self) -> None:
         """Write beside and rename, so that a crash leaves the former copy or the new one."""
         if self._copy is None:
             return
-        others = [c for c in self._catalogs.values() if c.region != self._region]
+        others = [c for c in self._catalogs.values() if c.region != self.region]
         beside = self._copy.with_suffix(".new")
         try:
             beside.write_bytes(msgspec.json.encode(others))
@@ -207,6 +220,14 @@ class CatalogService:
                 return catalog.region
         return None
 
+    async def wait_for_health_check(self, health_check_id: str) -> None:
+        """Wait until a health check is known, but not for long; not at all for an empty id."""
+        until = self._clock.monotonic() + WAIT_SECONDS_MAX
+        while health_check_id and self.owner_of_health_check(health_check_id) is None:
+            if self._clock.monotonic() >= until:
+                return
+            await self._clock.sleep(WAIT_STEP_SECONDS)
+
     def role(self, account: str, name: str) -> Role | None:
         """Return a role of any Region, or None."""
         role = self._roles.get(role_key(account, name))
@@ -216,12 +237,23 @@ class CatalogService:
         """Return every role that the node knows, by key."""
         return self._roles
 
+    def routing_controls(self) -> dict[str, RoutingControl]:
+        """Return every routing control that was ever set, as it was told last, by ARN."""
+        return self._routing_controls
+
     def report_of(self, region: str) -> PeerReport | None:
         """Return the fresh report of a Region's node, None where there is none."""
         for peer in self._peers.values():
             if peer.node.region == region and self._is_fresh(peer):
                 return peer.report
         return None
+
+    def last_heard(self, region: str) -> tuple[PeerReport | None, float]:
+        """Return what a Region's node said last, and for how many seconds it is silent since."""
+        for peer in self._peers.values():
+            if peer.node.region == region:
+                return peer.report, self._clock.monotonic() - peer.heard_at
+        return None, math.inf
 
     def reports(self) -> list[PeerReport]:
         """Return the fresh reports of all peers."""

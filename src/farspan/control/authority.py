@@ -48,9 +48,14 @@ READ_EVENTS: Final = "events:ReadEvents"
 EVENTS_PRINCIPAL: Final = "events.amazonaws.com"
 
 OPEN_TO_ALL: Final = frozenset(
-    {("sts", "GetCallerIdentity"), ("sts", "GetSessionToken"), ("sts", "AssumeRole")}
+    {
+        ("route53", "GetCheckerIpRanges"),
+        ("sts", "GetCallerIdentity"),
+        ("sts", "GetSessionToken"),
+        ("sts", "AssumeRole"),
+    }
 )
-"""No permission is needed for the first two; the third weighs the role's trust as well."""
+"""No permission is needed for these; the last weighs the role's trust besides."""
 
 BATCH_ACTIONS: Final = {
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
@@ -134,7 +139,8 @@ def authorize(
     resource = _RESOURCES[service](plane, caller, operation_name, params)
     if service != "events":
         given = {**keys, **call_keys(operation_name, params)}
-        for each in _alarms_named(plane, caller, operation_name, params) or (resource,):
+        named = _alarms_named(plane, caller, operation_name, params) or _controls_in(params)
+        for each in named or (resource,):
             _demand(caller, action, each, given)
         return
     own, policy = _of_bus(plane, caller, operation_name, params)
@@ -275,6 +281,12 @@ def _bus_and_rule(
     return None
 
 
+def _controls_in(params: Params) -> Sequence[str]:
+    """Return the routing controls of a call that names several."""
+    entries = params.get("UpdateRoutingControlStateEntries") or ()
+    return [in_one_partition(entry["RoutingControlArn"]) for entry in entries]
+
+
 def _roles_in(params: Params) -> Iterator[str]:
     found = [params.get("RoleArn")]
     found += [target.get("RoleArn") for target in params.get("Targets") or () if target]
@@ -326,7 +338,16 @@ def _sqs_resource(plane: ControlPlane, caller: Caller, name: str, params: Params
 def _route53_resource(plane: ControlPlane, caller: Caller, name: str, params: Params) -> str:
     del plane, caller, name
     health_check_id = params.get("HealthCheckId")
+    if params.get("ResourceType") == "healthcheck":
+        health_check_id = params.get("ResourceId")
     return health_check_arn(health_check_id) if health_check_id else ANY
+
+
+def _routing_control_resource(
+    plane: ControlPlane, caller: Caller, name: str, params: Params
+) -> str:
+    del plane, caller, name
+    return in_one_partition(str(params.get("RoutingControlArn") or ANY))
 
 
 def _iam_resource(plane: ControlPlane, caller: Caller, name: str, params: Params) -> str:
@@ -378,6 +399,7 @@ _RESOURCES: Final[Mapping[str, Callable[[ControlPlane, Caller, str, Params], str
     "iam": _iam_resource,
     "logs": _logs_resource,
     "route53": _route53_resource,
+    "route53-recovery-cluster": _routing_control_resource,
     "sqs": _sqs_resource,
     "sts": _sts_resource,
 }

@@ -19,6 +19,7 @@ from farspan.clock import Clock, IdSource, SystemIds
 from farspan.config import QuotaConfig, TargetsConfig
 from farspan.control.grants import Grants
 from farspan.delivery.service import DeliveryService
+from farspan.health.reach import MayLook, anywhere_private
 from farspan.ingest.service import IngestService
 from farspan.logs.service import LogService
 from farspan.metrics.service import MetricsService
@@ -26,6 +27,7 @@ from farspan.model.endpoint import Endpoint
 from farspan.model.forwarding import ForwardReply, ForwardRequest
 from farspan.model.health_check import HealthCheck, Vote
 from farspan.model.role import Role
+from farspan.model.routing_control import RoutingControl
 from farspan.queues.service import QueueService
 from farspan.sealing import Sealer
 from farspan.sessions import SessionTokens
@@ -76,6 +78,9 @@ class World(Protocol):
     def role(self, account: str, name: str) -> Role | None:
         """Return a role of any Region, or None."""
 
+    def routing_controls(self) -> dict[str, RoutingControl]:
+        """Return every routing control that was ever set, of all Regions, by ARN."""
+
     def votes_on(self, health_check_id: str) -> list[Vote]:
         """Return the fresh votes on a health check, one for each observer."""
 
@@ -91,7 +96,8 @@ class ControlPlane:
     """One Region's control plane.
 
     `enforces_roles`: a role that is given to a rule, target or endpoint has to let EventBridge
-    assume it.
+    assume it. `node_urls` has the URL of each node of the deployment by its name.
+    `may_look` says which addresses a health check may look at.
     """
 
     region: str
@@ -114,6 +120,8 @@ class ControlPlane:
     sessions: SessionTokens = field(default_factory=lambda: SessionTokens("", SystemIds().token))
     enforces_roles: bool = False
     forward: Forward | None = None
+    may_look: MayLook = anywhere_private
+    node_urls: Mapping[str, str] = field(default_factory=dict)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

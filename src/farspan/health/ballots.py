@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from farspan.health.check import seconds_between
 from farspan.health.votes import is_fresh, supersedes
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Ballots:
 
     def interval(self, check: HealthCheck) -> float:
         """Return the seconds between two probes of a check."""
-        return check.request_interval / self._time_scale
+        return seconds_between(check, self._time_scale)
 
     def follow(self, checks: Mapping[str, HealthCheck]) -> None:
         """Keep votes on these checks from now on, and forget those on others."""

@@ -15,7 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from farspan.model.health_check import HealthCheck, Status
+from farspan.model.health_check import PROBED_TYPES, HealthCheck, Status
+
+LOOK_SECONDS = 0.5
+"""How often what a node knows already is looked at: as often as nodes tell each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +96,13 @@ def final_status(check: HealthCheck, measured: Status) -> Status:
     """
     status = Status.HEALTHY if check.disabled else measured
     return OPPOSITE[status] if check.inverted else status
+
+
+def threshold_of(check: HealthCheck) -> int:
+    """Return how many results in a row flip a check: one, where it is no matter of the network."""
+    return check.failure_threshold if check.type in PROBED_TYPES else 1
+
+
+def seconds_between(check: HealthCheck, time_scale: float) -> float:
+    """Return the seconds between two looks at a check, whose interval `time_scale` divides."""
+    return check.request_interval / time_scale if check.type in PROBED_TYPES else LOOK_SECONDS

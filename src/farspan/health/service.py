@@ -15,17 +15,31 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+import msgspec
+
+from farspan.health import calculated
 from farspan.health.ballots import Ballots
-from farspan.health.check import CheckState, ProbeResult, final_status, renewed, step
+from farspan.health.check import (
+    CheckState,
+    ProbeResult,
+    final_status,
+    renewed,
+    step,
+    threshold_of,
+)
 from farspan.health.prober import Prober, ProberFault, Timeouts, timeouts_at
-from farspan.health.votes import Verdict, judge
-from farspan.model.health_check import HealthCheck, Status, Vote
+from farspan.health.reach import MayLook, anywhere_private
+from farspan.health.votes import STATUS_OF, VERDICT_OF, Verdict, conclude, judge
+from farspan.model.health_check import PROBED_TYPES, HealthCheck, HealthCheckType, Status, Vote
 
 if TYPE_CHECKING:
     from farspan.clock import Clock
 
 Probe: TypeAlias = Callable[[HealthCheck, Timeouts], Awaitable[ProbeResult]]
 """Looks once. Raises ProberFault where this node could not look."""
+
+Evaluate: TypeAlias = Callable[[HealthCheck, CheckState], ProbeResult | None]
+"""Looks at what the node knows, None where nothing follows: for the types that are not probed."""
 
 SAFETY_POLL_SECONDS = 5.0
 """How often the checks are read again unasked, should a call of `refresh` have been missed."""
@@ -41,11 +55,16 @@ log = logging.getLogger("farspan.health")
 
 @dataclass(slots=True)
 class _Watch:
-    """One probed check: its task, and where its machine stands."""
+    """One observed check: its task, where its machine stands, and the last failure.
+
+    `failure_time` is when the watch began where nothing failed yet.
+    """
 
     check: HealthCheck
     state: CheckState
     task: asyncio.Task[None]
+    failure_time: float
+    failure_report: str | None = None
 
 
 @dataclass(slots=True)
@@ -60,8 +79,9 @@ class HealthService:
     """One node's observation of the health checks.
 
     `node` is the observer's name in votes. `time_scale` divides Route 53's intervals. `checks`
-    returns the checks as they stand, by id. `probe` is for tests; without it targets are probed
-    over the network.
+    returns the checks as they stand, by id. `evaluate` looks at those that are not probed.
+    `may_look` says where they may look. `probe` is for tests; without it targets are probed over
+    the network.
     """
 
     def __init__(
@@ -71,6 +91,9 @@ class HealthService:
         clock: Clock,
         checks: Callable[[], Mapping[str, HealthCheck]],
         probe: Probe | None = None,
+        *,
+        evaluate: Evaluate = lambda _check, _state: None,
+        may_look: MayLook = anywhere_private,
     ) -> None:
         assert time_scale > 0, "time does not stand still"
         self.node = node
@@ -79,9 +102,10 @@ class HealthService:
         self._checks = checks
         self._prober: Prober | None = None
         if probe is None:
-            self._prober = Prober()
+            self._prober = Prober(may_look)
             probe = self._prober.probe
         self._probe = probe
+        self._evaluate = evaluate
         self._watches: dict[str, _Watch] = {}
         self._ballots = Ballots(time_scale)
         self._verdicts: dict[str, dict[frozenset[str], Verdict]] = {}
@@ -124,21 +148,25 @@ class HealthService:
             del self._verdicts[health_check_id]
         if not self._loops:
             return
-        for health_check_id in [i for i, w in self._watches.items() if checks.get(i) != w.check]:
-            watch = self._watches.pop(health_check_id)
-            watch.task.cancel()
+        for health_check_id, watch in list(self._watches.items()):
             check = checks.get(health_check_id)
-            if check is not None and not check.disabled:
-                self._begin(check, renewed(watch.state))
+            if check is not None and _settings(check) == _settings(watch.check):
+                continue
+            del self._watches[health_check_id]
+            watch.task.cancel()
+            if check is not None and _is_observed(check):
+                again = self._begin(check, renewed(watch.state))
+                again.failure_report, again.failure_time = watch.failure_report, watch.failure_time
             else:
                 self._ballots.withdraw(health_check_id, self.node)
         for health_check_id, check in checks.items():
-            if health_check_id not in self._watches and not check.disabled:
+            if health_check_id not in self._watches and _is_observed(check):
                 self._begin(check, CheckState())
 
-    def _begin(self, check: HealthCheck, state: CheckState) -> None:
+    def _begin(self, check: HealthCheck, state: CheckState) -> _Watch:
         task = asyncio.create_task(self._observe(check), name=f"health-check-{check.id}")
-        self._watches[check.id] = _Watch(check, state, task)
+        watch = self._watches[check.id] = _Watch(check, state, task, self._clock.now())
+        return watch
 
     async def _poll(self) -> None:
         while True:
@@ -170,7 +198,7 @@ class HealthService:
     async def _look(self, check: HealthCheck) -> None:
         began_at = self._clock.monotonic()
         try:
-            result = await self._probe(check, self._timeouts)
+            result = await self._result(check)
         except ProberFault as fault:
             log.warning(
                 'event=health_probe_failed node=%s health_check_id=%s reason="%s"',
@@ -182,6 +210,8 @@ class HealthService:
                 "event=health_probe_failed node=%s health_check_id=%s", self.node, check.id
             )
             return
+        if result is None:
+            return
         if self._lagged_since(began_at):
             log.warning(
                 "event=health_probe_discarded node=%s health_check_id=%s reason=event_loop_lag",
@@ -190,16 +220,24 @@ class HealthService:
             return
         self._take(check, result)
 
+    async def _result(self, check: HealthCheck) -> ProbeResult | None:
+        if check.type in PROBED_TYPES:
+            return await self._probe(check, self._timeouts)
+        return self._evaluate(check, self._watches[check.id].state)
+
     def _take(self, check: HealthCheck, result: ProbeResult) -> None:
         """Put a result through the check's machine, and cast the vote that follows."""
         watch = self._watches[check.id]
-        former, watch.state = watch.state, step(watch.state, result, check.failure_threshold)
+        threshold = threshold_of(check)
+        former, watch.state = watch.state, step(watch.state, result, threshold)
+        if not result.healthy:
+            watch.failure_report, watch.failure_time = result.report, self._clock.now()
         if watch.state.status is not former.status:
             log.info(
                 "event=health_status node=%s health_check_id=%s former=%s status=%s threshold=%d "
                 'report="%s"',
                 self.node, check.id, former.status, watch.state.status,
-                check.failure_threshold, result.report,
+                threshold, result.report,
             )  # fmt: skip
         sequence = next(self._sequences)
         if not watch.state.settled:
@@ -211,6 +249,8 @@ class HealthService:
             sequence=sequence,
             checked_time=self._clock.now(),
             report=result.report,
+            failure_report=watch.failure_report,
+            failure_time=watch.failure_time,
         )
         self._ballots.cast(vote, self._clock.monotonic())
 
@@ -253,17 +293,44 @@ class HealthService:
         """
         check = self._ballots.checks.get(health_check_id)
         names = frozenset(observers)
-        fresh = self._fresh(health_check_id)
-        votes = {name: fresh[name].status for name in fresh if name in names}
-        verdict = judge(check, votes.values(), len(names))
+        verdict = self.judged(health_check_id, names)
         if check is not None:
+            votes = self._votes_of(health_check_id, names)
             self._note_verdict(check, names, votes, verdict)
         return verdict
 
+    def judged(self, health_check_id: str, observers: Collection[str]) -> Verdict:
+        """Return the same for who asks out of curiosity: no change of it is logged."""
+        check, names = self._ballots.checks.get(health_check_id), frozenset(observers)
+        if check is None or check.type is not HealthCheckType.CALCULATED:
+            votes = self._votes_of(check.id, names) if check is not None else {}
+            return judge(check, votes.values(), len(names))
+        children = [
+            judge(child, self._votes_of(child_id, names).values(), len(names))
+            for child_id, child in self._children(check)
+        ]
+        return conclude(check, calculated.measured(check.health_threshold, children))
+
+    def _children(self, check: HealthCheck) -> list[tuple[str, HealthCheck | None]]:
+        """Return a calculated check's children by id, None for one that is not known (yet)."""
+        return [(child, self._ballots.checks.get(child)) for child in check.child_health_checks]
+
+    def _votes_of(self, health_check_id: str, names: frozenset[str]) -> dict[str, Status]:
+        fresh = self._fresh(health_check_id)
+        return {name: fresh[name].status for name in fresh if name in names}
+
     def own_status(self, health_check_id: str) -> Status | None:
-        """Return the check's final status by this node's own fresh vote alone, None without one."""
+        """Return the check's final status by this node's own fresh votes alone, None without."""
         check = self._ballots.checks.get(health_check_id)
-        vote = self._fresh(health_check_id).get(self.node)
+        if check is None or check.type is not HealthCheckType.CALCULATED:
+            return self._own_status(check)
+        own = [self._own_status(child) for _, child in self._children(check)]
+        children = [Verdict.UNKNOWN if status is None else VERDICT_OF[status] for status in own]
+        measured = calculated.measured(check.health_threshold, children)
+        return STATUS_OF.get(conclude(check, measured))
+
+    def _own_status(self, check: HealthCheck | None) -> Status | None:
+        vote = None if check is None else self._fresh(check.id).get(self.node)
         if check is None or (vote is None and not check.disabled):
             return None
         return final_status(check, vote.status if vote else Status.HEALTHY)
@@ -290,3 +357,13 @@ class HealthService:
             ",".join(f"{name}:{status}" for name, status in votes.items()) or "-",
             check.inverted, check.disabled,
         )  # fmt: skip
+
+
+def _is_observed(check: HealthCheck) -> bool:
+    """Tell whether anybody looks at a check: nobody does at a disabled or a calculated one."""
+    return not check.disabled and check.type is not HealthCheckType.CALCULATED
+
+
+def _settings(check: HealthCheck) -> HealthCheck:
+    """Return a check without what makes no difference to who looks at it."""
+    return msgspec.structs.replace(check, tags={})

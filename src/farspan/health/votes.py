@@ -93,8 +93,12 @@ def judge(check: HealthCheck | None, votes: Iterable[Status], observer_count: in
     """
     if check is None:
         return Verdict.UNKNOWN
+    return conclude(check, tally(votes, observer_count))
+
+
+def conclude(check: HealthCheck, measured: Verdict) -> Verdict:
+    """Return what a check says where its observers, or its children, came to `measured`."""
     if check.disabled:
         return VERDICT_OF[final_status(check, Status.HEALTHY)]
-    verdict = tally(votes, observer_count)
-    measured = STATUS_OF.get(verdict)
-    return verdict if measured is None else VERDICT_OF[final_status(check, measured)]
+    status = STATUS_OF.get(measured)
+    return measured if status is None else VERDICT_OF[final_status(check, status)]

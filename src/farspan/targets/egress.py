@@ -27,6 +27,8 @@ from ipaddress import (
 )
 from typing import Final
 
+from farspan.config import TargetsConfig
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -100,6 +102,12 @@ def egress(listed: Iterable[str], *, allows_private: bool) -> Egress:
         except ValueError:
             hosts.add(text.lower().rstrip("."))
     return Egress(allows_private, tuple(networks), frozenset(hosts))
+
+
+def egress_of(targets: TargetsConfig, account: str, *, allows_private: bool) -> Egress:
+    """Return the rules of an account, with what the configuration lists for it and for all."""
+    listed = (*targets.allow_private, *targets.allow_private_for.get(account, ()))
+    return egress(listed, allows_private=allows_private)
 
 
 def _unwrapped(address: Address) -> Address:

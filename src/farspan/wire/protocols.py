@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from farspan.wire.http import Request, Response
     from farspan.wire.spec import Operation, Protocol, Service
 
-JSON_SERVICES: Final = ("events", "sqs", "logs", "cloudwatch")
+JSON_SERVICES: Final = ("events", "sqs", "logs", "cloudwatch", "route53-recovery-cluster")
 INFLATED_BYTES_MAX: Final = 4 * 1024 * 1024
 """Of a compressed body: as much as an uncompressed one may have."""
 

@@ -63,7 +63,17 @@ AMZ_JSON = ("Content-Type", "application/x-amz-json-1.1")
 PASS_ON_SECONDS_MAX = 30.0
 """How long another Region may take to answer: longer than the longest long poll, 20 seconds."""
 
-GLOBAL_SERVICES = frozenset({"iam", "route53", "sts"})
+CLUSTER_SERVICE = "route53-recovery-cluster"
+"""Its calls go to the Region that they are signed for while that one answers, else to any."""
+
+CHANGES_HEALTH_CHECK = {
+    "ChangeTagsForResource": "ResourceId",
+    "DeleteHealthCheck": "HealthCheckId",
+    "UpdateHealthCheck": "HealthCheckId",
+}
+"""Route 53's operations that the Region that owns a health check has to perform, and its id."""
+
+GLOBAL_SERVICES = frozenset({"iam", "route53", "route53-recovery-cluster", "sts"})
 """Services without Regions: any Region's node serves them."""
 
 CONSTRAINT_ERRORS: Mapping[str, type[AwsError]] = {
@@ -221,7 +231,10 @@ class Server:
         assert service is not None, "an operation has a service"
         region = self._region_for(request, call)
         if self._own is None or region != self._own.region:
-            return await self._pass_on(request, region)
+            response = await self._pass_on(request, region)
+            if operation.name == "CreateHealthCheck":
+                await self._services.catalog.wait_for_health_check(_created_id(response))
+            return response
         scope = None if service.name in GLOBAL_SERVICES else region
         caller = self._services.access.caller(request, service=service.signing_name, region=scope)
         caller = self._found_by_name(caller, request, service.signing_name)
@@ -260,18 +273,39 @@ class Server:
         assert call.service is not None, "an operation has a service"
         if call.service.name not in GLOBAL_SERVICES:
             return self._regional(request)
-        if call.action in ("UpdateHealthCheck", "DeleteHealthCheck"):
-            health_check_id = call.path_parameters.get("HealthCheckId", "")
-            owner = self._services.catalog.owner_of_health_check(health_check_id)
-            if owner is not None:
-                return owner
-        role = self._changed_role(request, call)
-        if role is not None:
-            return role.region
+        owner = self._owning_region(request, call)
+        if owner is not None:
+            return owner
+        if call.service.name == CLUSTER_SERVICE:
+            claimed = self._services.access.claimed(request)
+            if claimed is not None and claimed.region in self._regions_heard():
+                return claimed.region
         if self._own is not None:
             return self._own.region
-        heard = [r for r in self._services.config.regions if self._services.catalog.report_of(r)]
-        return (heard or list(self._services.config.regions))[0]
+        return (self._regions_heard() or list(self._services.config.regions))[0]
+
+    def _owning_region(self, request: Request, call: Call) -> str | None:
+        """Return the Region that has what a call of a global service changes, None for any."""
+        if call.action in CHANGES_HEALTH_CHECK:
+            health_check_id = call.path_parameters.get(CHANGES_HEALTH_CHECK[call.action], "")
+            return self._services.catalog.owner_of_health_check(health_check_id)
+        if self._own is None and "HealthCheckId" in call.path_parameters:
+            # Any Region knows it after a moment; its own knows it now.
+            owner = self._services.catalog.owner_of_health_check(
+                call.path_parameters["HealthCheckId"]
+            )
+            return owner if owner in self._regions_heard() else None
+        if call.action == "CreateHealthCheck":
+            region = _alarm_region(request, call)
+            return region if region in self._services.config.regions else None
+        role = self._changed_role(request, call)
+        return None if role is None else role.region
+
+    def _regions_heard(self) -> list[str]:
+        """Return the Regions whose nodes answered lately, this node's own among them."""
+        own = None if self._own is None else self._own.region
+        catalog = self._services.catalog
+        return [r for r in self._services.config.regions if r == own or catalog.report_of(r)]
 
     def _changed_role(self, request: Request, call: Call) -> Role | None:
         """Return the role that a call changes, None where it changes none that is known."""
@@ -345,3 +379,26 @@ def _message_in(body: bytes) -> str:
         return msgspec.json.decode(body, type=_Said).message
     except msgspec.MsgspecError:
         return ""
+
+
+def _created_id(response: Response) -> str:
+    """Return the id of the health check that a response says was made, nothing where it does not.
+
+    The caller is to find what it made: so whoever passed the call on waits to hear of it.
+    """
+    location = next((v for name, v in response.headers if name.lower() == "location"), "")
+    return location.rpartition("/")[2]
+
+
+def _alarm_region(request: Request, call: Call) -> str | None:
+    """Return the Region of the alarm that a new health check is made after, None without one.
+
+    Such a check belongs to that Region, which has the metric.
+    """
+    try:
+        params = protocols.decode(call, request)
+    except AwsError:
+        return None  # it is refused once it is decoded where it is performed
+    alarm = params.get("HealthCheckConfig", {}).get("AlarmIdentifier", {})
+    region = alarm.get("Region")
+    return region if isinstance(region, str) else None

@@ -30,6 +30,7 @@ API_VERSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "iam": "2010-05-08",
         "logs": "2014-03-28",
         "route53": "2013-04-01",
+        "route53-recovery-cluster": "2019-12-02",
         "sqs": "2012-11-05",
         "sts": "2011-06-15",
     }

@@ -14,9 +14,11 @@ from farspan.control.plane import OPERATIONS, Caller, ControlPlane, perform
 from farspan.errors import (
     AwsError,
     HealthCheckAlreadyExists,
+    HealthCheckInUse,
     HealthCheckVersionMismatch,
     InvalidInput,
     NoSuchHealthCheck,
+    NoSuchHostedZone,
     TooManyHealthChecks,
 )
 from farspan.model.health_check import HealthCheck, HealthCheckType, Status, Vote
@@ -25,7 +27,7 @@ from farspan.sealing import Sealer
 from farspan.store.memory import MemoryStore
 from farspan.wire import rest_xml, spec
 
-importlib.import_module("farspan.control.health_checks")  # registers the operations
+importlib.import_module("farspan.control.registry")  # registers the operations
 
 OWN = Caller(account="000000000000", access_key_id="AKIAIOSFODNN7EXAMPLE")
 OTHER = Caller(account="111111111111", access_key_id="AKIAI44QH8DHBEXAMPLE")
@@ -87,6 +89,11 @@ class Api:
             delivery=None,
             logs=None,
             metrics=None,
+            node_urls={
+                "us-west-2": "http://10.0.0.7:4566",
+                "us-east-1": "http://localhost:4567",
+                "edge": "http://edge.internal:4566",
+            },
         )
 
     async def __call__(self, name: str, caller: Caller = OWN, **params: object) -> dict[str, Any]:
@@ -115,16 +122,22 @@ def test_what_changes_runs_alone() -> None:
     changing = {
         name: registered.changes_resources
         for (service, name), registered in OPERATIONS.items()
-        if service == "route53" and "HealthCheck" in name
+        if service == "route53"
     }
 
     assert changing == {
+        "ChangeTagsForResource": True,
         "CreateHealthCheck": True,
-        "GetHealthCheck": False,
-        "UpdateHealthCheck": True,
-        "ListHealthChecks": False,
         "DeleteHealthCheck": True,
+        "GetCheckerIpRanges": False,
+        "GetHealthCheck": False,
+        "GetHealthCheckCount": False,
+        "GetHealthCheckLastFailureReason": False,
         "GetHealthCheckStatus": False,
+        "ListHealthChecks": False,
+        "ListTagsForResource": False,
+        "ListTagsForResources": False,
+        "UpdateHealthCheck": True,
     }
 
 
@@ -240,49 +253,10 @@ async def test_the_quota_holds(api: Api) -> None:
         await api.create("one too many")
 
 
-@pytest.mark.parametrize(
-    ("config", "named"),
-    [
-        ({"Type": "HTTPS"}, "type HTTPS are not there yet"),
-        ({"Type": "CALCULATED"}, "type CALCULATED are not there yet"),
-        ({"Type": None}, "type None"),
-        ({"SearchString": "ok"}, "SearchString is not there yet"),
-        ({"EnableSNI": True}, "EnableSNI is not there yet"),
-        ({"Regions": ["us-east-1", "us-west-1", "us-west-2"]}, "Regions is not there yet"),
-        ({"AlarmIdentifier": {"Region": "us-east-1", "Name": "a"}}, "AlarmIdentifier"),
-        ({"ChildHealthChecks": ["c"]}, "ChildHealthChecks"),
-        ({"HealthThreshold": 1}, "HealthThreshold"),
-        ({"InsufficientDataHealthStatus": "Healthy"}, "InsufficientDataHealthStatus"),
-        ({"RoutingControlArn": "arn:aws:x"}, "RoutingControlArn"),
-        ({"IPAddress": None}, "Either IPAddress or FullyQualifiedDomainName"),
-        ({"IPAddress": "300.1.1.1"}, "not an IPv4 or IPv6 address"),
-        ({"IPAddress": ""}, "not an IPv4 or IPv6 address"),
-        ({"IPAddress": "0.0.0.0"}, "unspecified, multicast or link-local"),
-        ({"IPAddress": "224.0.0.1"}, "unspecified, multicast or link-local"),
-        ({"IPAddress": "169.254.169.254"}, "unspecified, multicast or link-local"),
-        ({"IPAddress": "::ffff:169.254.169.254"}, "unspecified, multicast or link-local"),
-        ({"IPAddress": "fe80::1%eth0"}, "unspecified, multicast or link-local"),
-        ({"FullyQualifiedDomainName": "a b"}, "not a domain name"),
-        ({"FullyQualifiedDomainName": "a\r\nX: y"}, "not a domain name"),
-        ({"FullyQualifiedDomainName": "a\n"}, "not a domain name"),
-        ({"FullyQualifiedDomainName": "a" * 256}, "not a domain name"),
-        ({"Port": 0}, "Port must be from 1 to 65535"),
-        ({"Port": 65536}, "Port must be from 1 to 65535"),
-        ({"FailureThreshold": 0}, "FailureThreshold must be from 1 to 10"),
-        ({"FailureThreshold": 11}, "FailureThreshold must be from 1 to 10"),
-        ({"RequestInterval": 20}, "RequestInterval must be 10 or 30"),
-        ({"ResourcePath": "/" + "a" * 255}, "up to 255 characters"),
-        ({"ResourcePath": "/a\r\nX: y"}, "all printable"),
-        ({"Type": "TCP", "Port": None}, "Port is required"),
-        ({"Type": "TCP", "ResourcePath": "/a"}, "no meaning for a health check of type TCP"),
-    ],
-)
-async def test_a_configuration_that_is_refused(
-    api: Api, config: dict[str, Any], named: str
-) -> None:
-    """InvalidInput names the member and what is wrong with it; nothing is created."""
-    with pytest.raises(InvalidInput, match=named):
-        await api.create(**config)
+async def test_what_is_refused_is_not_there(api: Api) -> None:
+    """A configuration that is not valid creates nothing."""
+    with pytest.raises(InvalidInput, match="RequestInterval"):
+        await api.create(RequestInterval=20)
 
     assert dict(api.plane.resources.health_checks) == {}
 
@@ -347,32 +321,154 @@ async def test_another_version_is_a_mismatch(api: Api) -> None:
     assert (await api("GetHealthCheck", HealthCheckId=check["Id"]))["HealthCheck"] == check
 
 
+async def test_an_update_that_is_refused_changes_nothing(api: Api) -> None:
+    """The check stays as it is, version and all."""
+    check = await api.create()
+    with pytest.raises(InvalidInput, match="cannot be changed"):
+        await api("UpdateHealthCheck", HealthCheckId=check["Id"], Type="TCP")
+
+    assert (await api("GetHealthCheck", HealthCheckId=check["Id"]))["HealthCheck"] == check
+
+
+# --- calculated ------------------------------------------------------------------------------
+
+
+async def calculated(api: Api, *children: str, reference: str = "sum") -> dict[str, Any]:
+    """Create a check that is calculated from others, and return it."""
+    config = {"Type": "CALCULATED", "HealthThreshold": 1, "ChildHealthChecks": list(children)}
+    made = await api("CreateHealthCheck", CallerReference=reference, HealthCheckConfig=config)
+    return made["HealthCheck"]
+
+
+async def test_a_calculated_check_has_children(api: Api) -> None:
+    """They are shown in their order, another Region's among them."""
+    api.world.checks[FOREIGN.id] = FOREIGN
+    child = await api.create()
+    check = await calculated(api, child["Id"], "ffff")
+
+    assert check["HealthCheckConfig"] == {
+        "Type": "CALCULATED",
+        "Inverted": False,
+        "Disabled": False,
+        "HealthThreshold": 1,
+        "ChildHealthChecks": [child["Id"], "ffff"],
+    }
+
+
+async def test_children_can_be_replaced_and_taken_away(api: Api) -> None:
+    """An update names all of them anew, ResetElements none."""
+    first, second = await api.create("a"), await api.create("b")
+    check = await calculated(api, first["Id"])
+    update = {"HealthCheckId": check["Id"]}
+    changed = await api("UpdateHealthCheck", **update, ChildHealthChecks=[second["Id"]])
+    emptied = await api("UpdateHealthCheck", **update, ResetElements=["ChildHealthChecks"])
+
+    assert changed["HealthCheck"]["HealthCheckConfig"]["ChildHealthChecks"] == [second["Id"]]
+    assert "ChildHealthChecks" not in emptied["HealthCheck"]["HealthCheckConfig"]
+
+
+async def test_children_have_to_be_there_and_not_calculated(api: Api) -> None:
+    """What does not exist, what is another account's and what is calculated are no children."""
+    others = await api("CreateHealthCheck", OTHER, CallerReference="r", HealthCheckConfig=TCP)
+    check = await calculated(api)
+    for child in ("never", others["HealthCheck"]["Id"]):
+        with pytest.raises(InvalidInput, match=f"there is no health check {child}"):
+            await calculated(api, child, reference="x")
+        with pytest.raises(InvalidInput, match=f"there is no health check {child}"):
+            await api("UpdateHealthCheck", HealthCheckId=check["Id"], ChildHealthChecks=[child])
+    for child in (check["Id"],):
+        with pytest.raises(InvalidInput, match="no calculated children"):
+            await calculated(api, child, reference="x")
+        with pytest.raises(InvalidInput, match="no calculated children"):
+            await api("UpdateHealthCheck", HealthCheckId=check["Id"], ChildHealthChecks=[child])
+
+
+async def test_a_child_cannot_be_deleted(api: Api) -> None:
+    """It can once no check is calculated from it any more."""
+    child = await api.create()
+    check = await calculated(api, child["Id"])
+    with pytest.raises(HealthCheckInUse, match=f"calculated health check {check['Id']}"):
+        await api("DeleteHealthCheck", HealthCheckId=child["Id"])
+    await api("DeleteHealthCheck", HealthCheckId=check["Id"])
+
+    assert await api("DeleteHealthCheck", HealthCheckId=child["Id"]) == {}
+
+
+@pytest.mark.parametrize("name", ["GetHealthCheckStatus", "GetHealthCheckLastFailureReason"])
+async def test_nobody_observes_a_calculated_check(api: Api, name: str) -> None:
+    """Its status cannot be asked for, as in Route 53."""
+    check = await calculated(api)
+    with pytest.raises(InvalidInput, match="is of type CALCULATED"):
+        await api(name, HealthCheckId=check["Id"])
+
+
+# --- tags ------------------------------------------------------------------------------------
+
+
+async def test_tags_come_and_go(api: Api) -> None:
+    """Keys are removed first, then added or overwritten; the check has no new version."""
+    check_id = (await api.create())["Id"]
+    resource = {"ResourceType": "healthcheck", "ResourceId": check_id}
+    given = [{"Key": "Name", "Value": "a"}, {"Key": "stage", "Value": "test"}, {"Key": "bare"}]
+    await api("ChangeTagsForResource", **resource, AddTags=given)
+    again = {"AddTags": [{"Key": "Name", "Value": "b"}], "RemoveTagKeys": ["stage", "Name", "no"]}
+    await api("ChangeTagsForResource", **resource, **again)
+    tag_set = resource | {"Tags": [{"Key": "bare", "Value": ""}, {"Key": "Name", "Value": "b"}]}
+    several = {"ResourceType": "healthcheck", "ResourceIds": [check_id]}
+
+    assert await api("ListTagsForResource", **resource) == {"ResourceTagSet": tag_set}
+    assert await api("ListTagsForResources", **several) == {"ResourceTagSets": [tag_set]}
+    assert (await api("GetHealthCheck", HealthCheckId=check_id))["HealthCheck"][
+        "HealthCheckVersion"
+    ] == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"Type": "TCP"}, "Type of a health check cannot be changed"),
-        ({"RequestInterval": 10}, "RequestInterval of a health check cannot be changed"),
-        ({"MeasureLatency": True}, "MeasureLatency of a health check cannot be changed"),
-        ({"EnableSNI": True}, "EnableSNI is not there yet"),
-        ({"Port": 0}, "Port must be"),
-        ({"ResetElements": ["ChildHealthChecks"]}, "ChildHealthChecks is not there yet"),
-        ({"ResetElements": ["ResourcePath", "FullyQualifiedDomainName"]}, "Either IPAddress"),
+        ({}, "Either AddTags or RemoveTagKeys"),
+        ({"AddTags": [{"Value": "v"}]}, "a tag has a Key"),
+        ({"AddTags": [{"Key": "AWS:x"}]}, "begin with aws:"),
+        ({"AddTags": [{"Key": str(i)} for i in range(11)]}, "up to 10 tags, not 11"),
     ],
 )
-async def test_an_update_that_is_refused(api: Api, changes: dict[str, Any], named: str) -> None:
-    """InvalidInput says why, also where only the result as a whole is impossible."""
-    check = await api.create(IPAddress=None, FullyQualifiedDomainName="a.example")
+async def test_tags_that_are_refused(api: Api, changes: dict[str, Any], named: str) -> None:
+    """InvalidInput says why."""
+    check_id = (await api.create())["Id"]
     with pytest.raises(InvalidInput, match=named):
-        await api("UpdateHealthCheck", HealthCheckId=check["Id"], **changes)
+        await api(
+            "ChangeTagsForResource", ResourceType="healthcheck", ResourceId=check_id, **changes
+        )
 
-    assert (await api("GetHealthCheck", HealthCheckId=check["Id"]))["HealthCheck"] == check
+
+async def test_tags_are_the_accounts_own_and_hosted_zones_are_not_there(api: Api) -> None:
+    """What is not there has no tags to change or show."""
+    check_id = (await api.create())["Id"]
+    added = {"AddTags": [{"Key": "k", "Value": "v"}]}
+    zone = {"ResourceType": "hostedzone", "ResourceId": "Z1"}
+    check = {"ResourceType": "healthcheck", "ResourceId": check_id}
+    with pytest.raises(NoSuchHostedZone, match="Z1"):
+        await api("ChangeTagsForResource", **zone, **added)
+    with pytest.raises(NoSuchHostedZone, match="Z1"):
+        await api("ListTagsForResource", **zone)
+    with pytest.raises(NoSuchHealthCheck):
+        await api("ChangeTagsForResource", OTHER, **check, **added)
+    with pytest.raises(NoSuchHealthCheck):
+        await api("ListTagsForResource", OTHER, **check)
 
 
 # --- finding ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "name", ["GetHealthCheck", "UpdateHealthCheck", "DeleteHealthCheck", "GetHealthCheckStatus"]
+    "name",
+    [
+        "GetHealthCheck",
+        "UpdateHealthCheck",
+        "DeleteHealthCheck",
+        "GetHealthCheckStatus",
+        "GetHealthCheckLastFailureReason",
+    ],
 )
 async def test_only_the_accounts_own_checks_are_there(api: Api, name: str) -> None:
     """Another account's check and one that never was are answered alike."""
@@ -445,23 +541,35 @@ async def test_max_items_is_a_positive_number(api: Api, given: str) -> None:
         await api("ListHealthChecks", MaxItems=given)
 
 
+async def test_count(api: Api) -> None:
+    """Those of all Regions count, and of the own account alone."""
+    api.world.checks[FOREIGN.id] = FOREIGN
+    await api.create()
+
+    assert await api("GetHealthCheckCount") == {"HealthCheckCount": 2}
+    assert await api("GetHealthCheckCount", OTHER) == {"HealthCheckCount": 0}
+
+
 # --- status ----------------------------------------------------------------------------------
 
 
+def seen_by(observer: str, check_id: str, **more: Any) -> Vote:
+    """Return an observer's vote."""
+    return Vote(
+        health_check_id=check_id,
+        observer=observer,
+        status=Status.HEALTHY,
+        sequence=1,
+        checked_time=1_700_000_000.25,
+        report="Success: HTTP Status Code: 200. Resolved IP: 127.0.0.1. OK",
+        **more,
+    )
+
+
 async def test_status_shows_each_observer(api: Api) -> None:
-    """One observation for each fresh vote, under the observer's own name."""
+    """One observation for each fresh vote, under the observer's name and known address."""
     check = await api.create()
-    api.world.votes = [
-        Vote(
-            health_check_id=check["Id"],
-            observer=observer,
-            status=Status.HEALTHY,
-            sequence=1,
-            checked_time=1_700_000_000.25,
-            report="Success: HTTP Status Code: 200. Resolved IP: 127.0.0.1. OK",
-        )
-        for observer in ("edge", "us-west-2")
-    ]
+    api.world.votes = [seen_by(name, check["Id"]) for name in ("edge", "us-west-2")]
     output = await api("GetHealthCheckStatus", HealthCheckId=check["Id"])
     report = {
         "Status": "Success: HTTP Status Code: 200. Resolved IP: 127.0.0.1. OK",
@@ -470,10 +578,36 @@ async def test_status_shows_each_observer(api: Api) -> None:
 
     assert output == {
         "HealthCheckObservations": [
-            {"Region": name, "IPAddress": "127.0.0.1", "StatusReport": report}
-            for name in ("edge", "us-west-2")
+            {"Region": "edge", "StatusReport": report},
+            {"Region": "us-west-2", "IPAddress": "10.0.0.7", "StatusReport": report},
         ]
     }
+
+
+async def test_last_failure_reason(api: Api) -> None:
+    """What failed last is told after it is over; who never saw a failure says since when."""
+    check = await api.create()
+    failed = {"failure_report": "Failure: Connection refused", "failure_time": 1_690_000_000.5}
+    api.world.votes = [
+        seen_by("us-east-1", check["Id"], **failed),
+        seen_by("us-west-2", check["Id"], failure_time=1_690_000_000.0),
+    ]
+    output = await api("GetHealthCheckLastFailureReason", HealthCheckId=check["Id"])
+    reports = [one["StatusReport"] for one in output["HealthCheckObservations"]]
+
+    assert reports == [
+        {"Status": "Failure: Connection refused", "CheckedTime": 1_690_000_000.5},
+        {
+            "Status": "The health check endpoint has not failed since the Route 53 health checker "
+            "for this endpoint restarted at 2023-07-22T04:26:40.000+00:00",
+            "CheckedTime": 1_690_000_000.0,
+        },
+    ]
+
+
+async def test_checker_ip_ranges(api: Api) -> None:
+    """The addresses of the nodes, in order; one that only DNS knows is left out."""
+    assert await api("GetCheckerIpRanges") == {"CheckerIpRanges": ["10.0.0.7/32", "127.0.0.1/32"]}
 
 
 async def test_status_of_a_check_that_nobody_reported_on(api: Api) -> None:

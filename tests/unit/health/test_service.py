@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from farspan.health.check import ProbeResult
+from farspan.health.check import CheckState, ProbeResult
 from farspan.health.prober import ProberFault, Timeouts
 from farspan.health.service import SAFETY_POLL_SECONDS, HealthService
 from farspan.health.votes import Verdict
@@ -108,6 +108,7 @@ async def test_the_first_probe_is_made_at_once(
             sequence=1,
             checked_time=clock.now(),
             report="Success: fine",
+            failure_time=clock.now(),
         ),
     ) == service.own_votes()
 
@@ -147,7 +148,7 @@ async def test_the_time_scale_divides_intervals_and_timeouts(
     await service.close()
 
     assert 11 <= len(targets.probes) <= 12
-    assert Timeouts(connect=0.5, response=0.5) == targets.timeouts
+    assert Timeouts(connect=0.5, response=0.5, body=0.5, tcp=0.5) == targets.timeouts
 
 
 async def test_a_probe_longer_than_the_interval_delays_the_next(
@@ -518,6 +519,123 @@ async def test_changes_are_logged_once(
             "observers=west votes=west:Unhealthy inverted=False disabled=False"
         ),
     ]
+
+
+# --- other types -----------------------------------------------------------------------------
+
+
+def calculated(threshold: int, *children: str, **settings: bool) -> HealthCheck:
+    """Return a check that is calculated from others."""
+    return HealthCheck(
+        id="sum",
+        account=CHECK.account,
+        caller_reference="sum",
+        type=HealthCheckType.CALCULATED,
+        health_threshold=threshold,
+        child_health_checks=children,
+        **settings,
+    )
+
+
+async def test_a_calculated_check_follows_its_children(
+    service: HealthService, clock: FakeClock, targets: Targets, checks: dict[str, HealthCheck]
+) -> None:
+    """Its verdict comes of theirs, by whatever observers; nobody looks at it itself."""
+    checks["c-2"] = msgspec.structs.replace(CHECK, id="c-2", inverted=True)
+    checks["sum"] = calculated(1, "c-1", "c-2")
+    checks["both"] = msgspec.structs.replace(calculated(2, "c-1", "c-2"), id="both")
+    service.start()
+    await clock.settle()
+
+    assert {"c-1", "c-2"} == {vote.health_check_id for vote in service.own_votes()}
+    assert Verdict.HEALTHY is service.verdict("sum", ["west"])
+    assert Verdict.UNHEALTHY is service.verdict("both", ["west"])
+    assert Verdict.UNKNOWN is service.verdict("sum", OBSERVERS)
+    assert (Status.HEALTHY, Status.UNHEALTHY) == (
+        service.own_status("sum"),
+        service.own_status("both"),
+    )
+    assert [CHECK.id, "c-2"] == [check.id for _, check in targets.probes]
+
+
+async def test_a_disabled_child_needs_no_votes_and_an_unknown_one_leaves_it_open(
+    service: HealthService, checks: dict[str, HealthCheck]
+) -> None:
+    """Disabled counts as healthy; what is not known yet may be either."""
+    checks["off"] = msgspec.structs.replace(CHECK, id="off", disabled=True)
+    checks["sum"] = calculated(1, "off")
+    checks["open"] = msgspec.structs.replace(calculated(1, "never"), id="open")
+    checks["upside-down"] = calculated(1, "off", inverted=True)
+    service.refresh()
+
+    assert Verdict.HEALTHY is service.verdict("sum", OBSERVERS)
+    assert Verdict.UNKNOWN is service.verdict("open", OBSERVERS)
+    assert Verdict.UNHEALTHY is service.verdict("upside-down", OBSERVERS)
+    assert (Status.HEALTHY, None) == (service.own_status("sum"), service.own_status("open"))
+
+
+async def test_what_the_node_knows_is_looked_at_often(clock: FakeClock, targets: Targets) -> None:
+    """A routing control's check votes at once, flips at once, and asks no network."""
+    check = HealthCheck(
+        id="control",
+        account=CHECK.account,
+        caller_reference="control",
+        type=HealthCheckType.RECOVERY_CONTROL,
+        routing_control_arn="arn",
+    )
+    healthy = [True]
+
+    def look(_check: HealthCheck, _state: CheckState) -> ProbeResult | None:
+        return ProbeResult(healthy[0], "known") if healthy else None
+
+    service = HealthService(
+        "west", 1.0, clock, lambda: {check.id: check}, targets.probe, evaluate=look
+    )
+    service.start()
+    await clock.settle()
+    before = service.verdict("control", ["west"])
+    healthy[0] = False
+    await clock.advance(0.6)
+    after = service.verdict("control", ["west"])
+    healthy.clear()
+    await clock.advance(5)
+    at_last = service.verdict("control", ["west"])
+    await service.close()
+
+    assert [Verdict.HEALTHY, Verdict.UNHEALTHY, Verdict.UNKNOWN] == [before, after, at_last]
+    assert [] == targets.probes
+
+
+async def test_a_vote_tells_the_last_failure(
+    service: HealthService, clock: FakeClock, targets: Targets, checks: dict[str, HealthCheck]
+) -> None:
+    """Its time and words stay while all is well again, and while the check's settings change."""
+    service.start()
+    targets.healthy = False
+    await clock.settle()
+    failed_at = clock.now()
+    targets.healthy = True
+    await clock.advance(20)
+    checks[CHECK.id] = msgspec.structs.replace(CHECK, port=81)
+    service.refresh()
+    await clock.advance(1)
+    (own,) = service.own_votes()
+
+    assert ("Failure: broken", failed_at) == (own.failure_report, own.failure_time)
+    assert "Success: fine" == own.report
+
+
+async def test_tags_are_no_settings(
+    service: HealthService, clock: FakeClock, targets: Targets, checks: dict[str, HealthCheck]
+) -> None:
+    """A check that is tagged is not probed anew."""
+    service.start()
+    await clock.settle()
+    checks[CHECK.id] = msgspec.structs.replace(CHECK, tags={"Name": "primary"})
+    service.refresh()
+    await clock.settle()
+
+    assert 1 == len(targets.probes)
 
 
 async def test_without_a_probe_of_its_own_it_asks_the_network(clock: FakeClock) -> None:
