@@ -30,7 +30,7 @@ from farspan.cli.clients import client
 from farspan.cli.deployment import Deployment, prepare
 from farspan.cli.ports import free_port
 from farspan.delivery.plan import plan_deliveries
-from farspan.delivery.service import RETRY_TIMERS, delivery_cursor
+from farspan.delivery.stored import RETRY_TIMERS, delivery_cursor
 from farspan.ingest.entries import Entry, Placement, accept_entries
 from farspan.model.bus import EventBus
 from farspan.model.event import CallId, EventBatch

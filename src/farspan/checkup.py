@@ -17,7 +17,7 @@ import apsw
 import msgspec
 
 from farspan.catalog.resources import document_faults, region_of
-from farspan.delivery.service import RETRY_TIMERS, delivery_cursor
+from farspan.delivery.stored import RETRY_TIMERS, delivery_cursor
 from farspan.model.delivery import Delivery
 from farspan.queues.message import decode_message
 from farspan.store import soundness

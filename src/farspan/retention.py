@@ -11,7 +11,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from farspan.catalog.resources import Resources
-from farspan.delivery.service import delivery_cursor
+from farspan.delivery.stored import delivery_cursor
 from farspan.metrics.service import METRICS_PREFIX, STORED_SECONDS
 from farspan.model.alarm import HISTORY_PREFIX, HISTORY_SECONDS
 from farspan.model.archive import Archive

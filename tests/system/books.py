@@ -19,7 +19,7 @@ from typing import Any, Self
 import msgspec
 from deployments import Up
 
-from farspan.delivery.service import RETRY_TIMERS, delivery_cursor
+from farspan.delivery.stored import RETRY_TIMERS, delivery_cursor
 from farspan.delivery.under_way import READ_EVENT_COUNT
 from farspan.model.delivery import Delivery
 from farspan.store import reading

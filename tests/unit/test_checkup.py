@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from farspan.catalog.resources import Resources
 from farspan.checkup import check_store
 from farspan.cli import main
-from farspan.delivery.service import RETRY_TIMERS, delivery_cursor
+from farspan.delivery.stored import RETRY_TIMERS, delivery_cursor
 from farspan.model.bus import EventBus
 from farspan.model.event import CallId, EventBatch
 from farspan.model.queue import Message

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from farspan.catalog.resources import Resources
-from farspan.delivery.service import delivery_cursor
+from farspan.delivery.stored import delivery_cursor
 from farspan.model.archive import Archive
 from farspan.model.bus import EventBus
 from farspan.model.endpoint import Endpoint, ReplicationState

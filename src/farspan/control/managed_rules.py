@@ -6,7 +6,7 @@ They are derived, never stored. Nothing here may look at who calls.
 from __future__ import annotations
 
 from farspan.control.plane import ControlPlane
-from farspan.delivery.service import delivery_cursor
+from farspan.delivery.stored import delivery_cursor
 from farspan.model.archive import Archive, archive_rule
 from farspan.model.bus import EventBus
 from farspan.model.endpoint import managed_rule

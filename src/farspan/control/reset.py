@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from farspan.catalog.resources import Resource
 from farspan.control.plane import ControlPlane
-from farspan.delivery.service import RETRY_TIMERS
+from farspan.delivery.stored import RETRY_TIMERS
 from farspan.metrics.service import METRICS_PREFIX
 from farspan.model.alarm import HISTORY_PREFIX
 from farspan.model.archive import Archive

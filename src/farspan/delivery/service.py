@@ -21,6 +21,13 @@ from farspan.delivery.attempt import DeadLetter, Decision, RetryAt, decide
 from farspan.delivery.lane import Item, Lane
 from farspan.delivery.plan import plan_deliveries
 from farspan.delivery.rulebook import Rulebook
+from farspan.delivery.stored import (
+    RETRY_TIMERS,
+    decode_delivery,
+    delivery_cursor,
+    retried,
+    stored,
+)
 from farspan.delivery.under_way import READ_EVENT_COUNT, Read, UnderWay, Unended
 from farspan.metrics.meter import Meter
 from farspan.metrics.rules import Measures, RuleMeasures, Tally
@@ -33,14 +40,12 @@ from farspan.store.base import (
     ClaimTimers,
     MoveCursor,
     MoveTimer,
-    PutTimer,
     Store,
     StoreError,
     Timer,
 )
 from farspan.targets import base
 
-RETRY_TIMERS = "delivery"
 SLICE_BYTES = 256 * 1024
 """Events that are matched without giving others their turn: a few milliseconds' worth."""
 
@@ -62,8 +67,6 @@ RETRY_READ_COUNT = 200
 STORE_PAUSE_SECONDS = 1.0
 
 log = logging.getLogger("farspan.delivery")
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Delivery).decode
 
 SenderOf = Callable[[str], base.TargetSender | None]
 """Return what sends to a target, by its ARN; None where Farspan has no such kind of target."""
@@ -144,7 +147,7 @@ class DeliveryService:
         """
         now = self._now()
         planned = plan_deliveries(event, rules, now, self._clock.now())
-        return [_stored(delivery, now) for delivery in planned]
+        return [stored(delivery, now) for delivery in planned]
 
     def _drop_lanes(self, rule: Rule, *, exists: bool) -> None:
         """Let go of the lanes to targets that the rule has no longer; they end what they hold."""
@@ -316,11 +319,11 @@ class DeliveryService:
         commit; and asked for anew where the commit failed.
         """
         due = self._now() + LEASE_SECONDS
-        changes: list[Change] = [_stored(d, due) for each in unended for d in each.full]
+        changes: list[Change] = [stored(d, due) for each in unended for d in each.full]
         for item, lane in [held for each in unended for held in each.held]:
             if not item.ended:
                 item.stored = lane.is_slow = True
-                changes.append(_stored(item.delivery, due))
+                changes.append(stored(item.delivery, due))
         return changes
 
     async def _store_and_move(self, unended: Sequence[Unended], move: MoveCursor) -> None:
@@ -379,7 +382,7 @@ class DeliveryService:
             if retry is None:
                 over.append(item)
             else:
-                changes += _retried(item, retry)
+                changes += retried(item.delivery, retry)
         acknowledged: set[int] = set()
         while True:
             stored = [item for item in over if item.stored and id(item) not in acknowledged]
@@ -498,7 +501,7 @@ class DeliveryService:
 
     def _was_claimed_before(self, timer: Timer) -> bool:
         try:
-            delivery = _decode(timer.body)
+            delivery = decode_delivery(timer.body)
         except msgspec.MsgspecError:
             return False  # said when it is claimed
         return delivery.planned_at < self._started_at and delivery.next_attempt_at < timer.due
@@ -526,7 +529,7 @@ class DeliveryService:
                 held.stored = True
                 continue
             try:
-                delivery = _decode(timer.body)
+                delivery = decode_delivery(timer.body)
             except msgspec.MsgspecError as error:
                 # Kept, for the Farspan that wrote it may return; its neighbours do not wait for it.
                 log.warning("stored delivery not understood key=%r error=%s", timer.key, error)
@@ -572,24 +575,6 @@ class DeliveryService:
             position, unended = under_way.take_ended()
             await self._store.commit([*self._left(unended), MoveCursor(cursor, position)])
         under_way.lose()
-
-
-def delivery_cursor(event_bus: str) -> str:
-    """Return the name of the cursor that a bus's reader moves."""
-    return f"delivery/{event_bus}"
-
-
-def _stored(delivery: Delivery, due: float) -> PutTimer:
-    return PutTimer(RETRY_TIMERS, delivery.delivery_id.encode(), due, _encode(delivery))
-
-
-def _retried(item: Item, retry: RetryAt) -> list[Change]:
-    key, body = item.delivery.delivery_id.encode(), _encode(item.delivery)
-    # Stored by the reader in the meantime, or not: one of the two takes effect.
-    return [
-        PutTimer(RETRY_TIMERS, key, retry.due, body),
-        MoveTimer(RETRY_TIMERS, key, retry.due, body=body),
-    ]
 
 
 def _log_attempt(delivery: Delivery, outcome: Outcome, decision: Decision) -> None:

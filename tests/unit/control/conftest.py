@@ -14,7 +14,8 @@ from farspan.archives.service import ArchiveService
 from farspan.catalog.resources import Resource, Resources
 from farspan.clock import SeededIds
 from farspan.control.plane import Caller, ControlPlane, World, perform
-from farspan.delivery.service import RETRY_TIMERS, DeliveryService
+from farspan.delivery.service import DeliveryService
+from farspan.delivery.stored import RETRY_TIMERS
 from farspan.errors import AwsError
 from farspan.model.archive import Archive
 from farspan.model.delivery import Delivery

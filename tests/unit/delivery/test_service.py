@@ -15,7 +15,8 @@ from farspan.delivery import lane as lane_module
 from farspan.delivery import service as service_module
 from farspan.delivery.attempt import Exhausted
 from farspan.delivery.lane import Item, Lane
-from farspan.delivery.service import LEASE_SECONDS, RETRY_TIMERS, DeliveryService, delivery_cursor
+from farspan.delivery.service import LEASE_SECONDS, DeliveryService
+from farspan.delivery.stored import RETRY_TIMERS, delivery_cursor
 from farspan.ingest.entries import Entry, Placement, accept_entries
 from farspan.metrics.meter import Meter
 from farspan.metrics.rules import RuleMeasures
