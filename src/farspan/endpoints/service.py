@@ -328,17 +328,18 @@ class RoutingService:
             node=self._node,
         )
         self._changes.add([change])
-        if routing.route is Route.SECONDARY:
-            self._release(endpoint)
+        if routing.route is Route.SECONDARY or routing.state is State.FORCED_PRIMARY:
+            self._release(endpoint, change.from_region)
 
-    def _release(self, endpoint: Endpoint) -> None:
-        """Take back the requests that hang in the primary Region, which was voted unhealthy.
+    def _release(self, endpoint: Endpoint, left: str) -> None:
+        """Take back the requests that hang in the Region that was voted unhealthy, or ordered out.
 
-        Those under way in the secondary Region stay there, on the way back too: nothing was said
-        against it, and one that failed over in-band must not be sent where it was refused.
+        Those under way in the secondary Region stay there when health leads back to the primary:
+        nothing was said against it, and one that failed over in-band must not be sent where it was
+        refused.
         """
         for scope, region in self._under_way.get(endpoint.endpoint_id, {}).items():
-            if region == endpoint.primary_region and not scope.expired():
+            if region == left and not scope.expired():
                 scope.reschedule(0)
 
     # --- carrying a request ---------------------------------------------------------------

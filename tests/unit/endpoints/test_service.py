@@ -453,6 +453,25 @@ async def test_an_order_is_followed_at_once(world: World) -> None:
     assert routing.routing(ORDERS).reason == "forced to the secondary: drill (by root)"
 
 
+@pytest.mark.parametrize(("first", "then"), [(EAST, Route.SECONDARY), (WEST, Route.PRIMARY)])
+async def test_an_order_takes_hanging_requests_along(
+    world: World, regions: Regions, first: str, then: Route
+) -> None:
+    """Whichever Region hangs, people can order its requests out of it."""
+    routing = world.start()
+    if first == WEST:
+        force(routing, Route.SECONDARY)
+    regions.hangs = {first}
+    task = await begin(routing, regions)
+    force(routing, then)
+    began_at = world.clock.monotonic()
+    answer = await task
+
+    assert answer == f"accepted in {ORDERS.other_region(first)}"
+    assert world.clock.monotonic() - began_at < 0.1
+    assert regions.cancelled == [first]
+
+
 async def test_an_order_survives_a_restart(world: World) -> None:
     """The node that took it goes on with what is left of it."""
     force(world.start(), Route.SECONDARY, seconds=100)
