@@ -168,10 +168,12 @@ class Stages:
                 ended.set()
 
         settle = self.delivery._settle  # noqa: SLF001 - the stage that is measured
+        measures = self.delivery._measures  # noqa: SLF001
         for delivery in self.deliveries:
             lane = self.lane_by_rule.get(delivery.rule_arn)
             if lane is None:
-                lane = Lane(sender, settle, self.clock.now, lambda _: None)
+                counted = measures.of_rule(delivery.rule_arn)
+                lane = Lane(sender, settle, self.clock.now, lambda _: None, counted)
                 self.lane_by_rule[delivery.rule_arn] = lane
             lane.offer(Item(delivery, on_end=on_end))
         await ended.wait()

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farspan.config import HealthConfig
-from farspan.model.health_check import HealthCheckType
 
 if TYPE_CHECKING:
     from tests.parity.conftest import (
@@ -35,10 +34,6 @@ INSUFFICIENT_DATA_MAP = {"missing": "LastKnownStatus", "breaching": "Unhealthy"}
 """The template's mapping. It has no more entries: its FindInMap fails for the other two."""
 
 Refusal = Callable[..., tuple[str, str]]
-pytestmark = pytest.mark.skipif(
-    not hasattr(HealthCheckType, "CLOUDWATCH_METRIC"),
-    reason="health checks on alarms are not there yet",
-)
 
 
 @dataclass(frozen=True, slots=True)

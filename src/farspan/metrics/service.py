@@ -231,10 +231,11 @@ class MetricsService:
         marked = _mark(metric)
         async for batch in self._read(key, start):
             for body in batch.events:
-                if body.startswith(marked):
-                    stored = _decode(body[HASH_BYTES:])
-                    if unit in (None, stored.unit) and start <= stored.minute < end:
-                        found.append((stored.minute, stored.statistics))
+                stored = _understood(body) if body.startswith(marked) else None
+                if stored is None or unit not in (None, stored.unit):
+                    continue
+                if start <= stored.minute < end:
+                    found.append((stored.minute, stored.statistics))
         return found
 
     async def _read(self, key: str, since: float) -> AsyncIterator[EventBatch]:
@@ -254,8 +255,8 @@ class MetricsService:
                 continue
             account = key.removeprefix(METRICS_PREFIX)
             async for batch in self._read(key, first):
-                for body in batch.events:
-                    self._take_over(account, _decode(body[HASH_BYTES:]), first)
+                for stored in filter(None, map(_understood, batch.events)):
+                    self._take_over(account, stored, first)
 
     def _take_over(self, account: str, stored: StoredSet, first: int) -> None:
         metric = Metric(account, stored.namespace, stored.name, stored.dimensions)
@@ -386,6 +387,15 @@ def _mark(metric: Metric) -> bytes:
     """Return what the stored sets of a metric begin with, for them to be found undecoded."""
     text = repr((metric.namespace, metric.name, metric.dimensions))
     return hashlib.blake2b(text.encode(), digest_size=HASH_BYTES).digest()
+
+
+def _understood(body: bytes) -> StoredSet | None:
+    """Return a stored set, None where another Farspan wrote it: no metric is worth a start."""
+    try:
+        return _decode(body[HASH_BYTES:])
+    except msgspec.MsgspecError as error:
+        log.warning("stored metric not understood error=%s", error)
+        return None
 
 
 def _stored(series: Series, minute: int, given: StatisticSet) -> bytes:

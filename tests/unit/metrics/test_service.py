@@ -13,7 +13,9 @@ from farspan.metrics.service import (
     scaled_period,
 )
 from farspan.metrics.statistics import set_of
+from farspan.model.event import CallId, EventBatch
 from farspan.model.metric import Metric, MetricStream
+from farspan.store.base import Append
 from farspan.store.memory import MemoryStore
 
 ACCOUNT = "111122223333"
@@ -250,3 +252,25 @@ async def test_seconds_leave_early_where_there_are_too_many(
 
     assert 0 < len(found) <= 450
     assert now - 1 in found
+
+
+async def test_what_another_version_stored_is_left_alone(
+    store: MemoryStore, clock: StillClock
+) -> None:
+    """A Region starts all the same, and reads what it understands."""
+    metrics = service(store, clock)
+    await counted(metrics, clock, 5)
+    await metrics.close()
+    strange = EventBatch(
+        event_bus=f"{METRICS_PREFIX}{ACCOUNT}",
+        call=CallId(b"c"),
+        events=(b"12345678\xc1",),
+        accepted_at=clock.time,
+        origin="us-east-1",
+    )
+    await store.commit([Append(strange)])
+
+    again = service(store, clock)
+    await again.load()
+
+    assert [METRIC] == [metric for metric, _ in again.metrics(ACCOUNT)]
