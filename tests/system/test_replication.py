@@ -214,6 +214,8 @@ class Link:
     def close(self) -> None:
         """End for good."""
         self.cut()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone leaves who accepts asleep
         self._listener.close()
         for each in self._open:
             each.close()
