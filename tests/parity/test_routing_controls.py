@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.client import BaseClient
@@ -195,3 +195,52 @@ def test_the_check_takes_no_update(
     assert ("InvalidInput", words) == refusal(
         route53.update_health_check, HealthCheckId=check_id, Inverted=True
     )
+
+
+def test_an_endpoint_follows_controls_through_a_calculated_check(
+    client: Callable[..., BaseClient],
+    route53: BaseClient,
+    make: Make,
+    bus: str,
+    settings_of: Callable[..., dict[str, Any]],
+    eventually: Eventually,
+) -> None:
+    """With both switches on the primary takes the events, with one off the secondary does."""
+    arns = [arn_of(bus, each) for each in "ab"]
+    config = {
+        "Type": "CALCULATED",
+        "HealthThreshold": 2,
+        "ChildHealthChecks": [make(arn) for arn in arns],
+    }
+    made = route53.create_health_check(CallerReference=f"{bus}-sum", HealthCheckConfig=config)
+    check_id = made["HealthCheck"]["Id"]
+    cluster, events = client("route53-recovery-cluster"), client("events")
+
+    def throw(word: str) -> None:
+        cluster.update_routing_control_states(
+            UpdateRoutingControlStateEntries=[
+                {"RoutingControlArn": arns[0], "RoutingControlState": word},
+                {"RoutingControlArn": arns[1], "RoutingControlState": "On"},
+            ]
+        )
+
+    throw("On")
+    events.create_endpoint(**settings_of(bus, check_id, ReplicationConfig={"State": "DISABLED"}))
+
+    def endpoint_id() -> str | None:
+        found = events.describe_endpoint(Name=bus)
+        return str(found["EndpointId"]) if found["State"] == "ACTIVE" else None
+
+    through = eventually(endpoint_id)
+    entry = {"Source": "shop", "DetailType": "paid", "Detail": "{}", "EventBusName": bus}
+
+    def region() -> str:
+        answer = events.put_events(EndpointId=through, Entries=[entry])
+        return str(answer["ResponseMetadata"]["HTTPHeaders"]["x-farspan-region"])
+
+    assert eventually(lambda: region() == EAST)
+    throw("Off")
+    assert eventually(lambda: region() == WEST)
+    events.delete_endpoint(Name=bus)
+    eventually(lambda: not events.list_endpoints(NamePrefix=bus)["Endpoints"])
+    route53.delete_health_check(HealthCheckId=check_id)
