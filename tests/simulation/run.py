@@ -19,7 +19,7 @@ def main() -> int:
     except Violation:
         return 1
     finally:
-        sys.stdout.write("\n".join(world.history) + "\n")
+        sys.stdout.write(world.history())
     return 0
 
 
