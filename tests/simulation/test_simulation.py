@@ -1,6 +1,6 @@
 """Many small worlds, each from a seed: what is promised holds in all of them.
 
-`python tests/simulation/run.py SEED` tells the history of one.
+`make sim SEED=n` tells the history of one, and `make sim SEEDS=n` lives any number of them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from farspan.replication.stream import plan_replicas
 from farspan.store.base import Append
 from farspan.store.memory import MemoryStore
 
+RUN = Path(__file__).with_name("run.py")
 SEED_COUNT = 200
 BUG_SEED_COUNT = 100
 
@@ -89,10 +90,9 @@ def test_g13_the_more_a_primary_flaps_the_longer_it_is_left_alone() -> None:
 
 def test_a_seed_tells_the_same_history_byte_for_byte() -> None:
     """What a seed found can be looked at again, in another process too."""
-    run = Path(__file__).with_name("run.py")
     histories = [
         subprocess.run(
-            [sys.executable, run, "7"],
+            [sys.executable, RUN, "7"],
             check=True,
             capture_output=True,
             env={"PYTHONHASHSEED": seed},
@@ -102,6 +102,16 @@ def test_a_seed_tells_the_same_history_byte_for_byte() -> None:
 
     assert histories[0].stdout == histories[1].stdout
     assert histories[0].stdout.count(b"\n") > 50
+
+
+def test_any_number_of_histories_is_summed_up() -> None:
+    """`make sim SEEDS=n` says how many there were, and what may be concluded from that."""
+    summary = subprocess.run(
+        [sys.executable, RUN, "--seeds", "3"], check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+
+    assert summary[0].startswith("3 histories: 90 calls, ")
+    assert summary[1].startswith("0 violations: with 95 % confidence fewer than 3/3 = 100 %")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
+from collections import Counter
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -96,6 +97,7 @@ class World:
         self._said: list[tuple[float, str, str]] = []
         self.cuts: set[tuple[str, str]] = set()
         self.is_stormy = False
+        self._fault_count = 0
         self._reports: list[PeerReport] = []
         self._heap: list[tuple[float, int, str, int, Input]] = []
         self._sequence = itertools.count()
@@ -148,6 +150,19 @@ class World:
     def history(self) -> str:
         """Tell what happened, a line each."""
         return "".join(f"{at:7.3f} {who:6} {what}\n" for at, who, what in self._said)
+
+    def counts(self) -> Counter[str]:
+        """Return how much there was of what the checkers look at."""
+        moves = max(node.routing.generation for node in self.nodes.values()) - 1
+        acknowledged = sum(call.acknowledged is not None for call in self.calls)
+        return Counter(
+            {
+                "calls": len(self.calls),
+                "acknowledged": acknowledged,
+                "faults": self._fault_count,
+                "changes of route": moves,
+            }
+        )
 
     def set_timer(self, node: Node, seconds: float, timer: Input) -> None:
         """Give a node an input later, unless its process has ended by then."""
@@ -233,6 +248,7 @@ class World:
         if fault.kind == "everything":
             self._mend_everything()
             return
+        self._fault_count += not fault.ends
         node = self.nodes[fault.place]
         place = f"{fault.place} {fault.other}" if fault.kind.startswith("cut") else fault.place
         self.say("", f"{fault.kind} {place}{' ends' * fault.ends}")
