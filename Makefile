@@ -68,8 +68,8 @@ wheel: $(STAMP) ## dist/*.whl, compiled where there is a C compiler
 system: $(STAMP) ## real processes, real faults; nightly: make system KILLS=200 NETWORK_RUNS=20 SEED=7
 	FARSPAN_KILLS=$(KILLS) FARSPAN_NETWORK_RUNS=$(NETWORK_RUNS) $(if $(filter command line,$(origin SEED)),FARSPAN_SEED=$(SEED)) $(BIN)/pytest -q tests/system
 
-sim: $(STAMP) ## one simulated history, narrated: make sim SEED=7
-	$(BIN)/python tests/simulation/run.py $(SEED)
+sim: $(STAMP) ## one simulated history, narrated: make sim SEED=7; any number of them, checked: make sim SEEDS=10000
+	$(BIN)/python tests/simulation/run.py $(if $(SEEDS),--seeds $(SEEDS),$(SEED))
 
 bench: $(STAMP) ## measures and writes bench/results/<date>-<commit>.json
 	$(BIN)/python bench/run.py $(ARGS)

@@ -1,3 +1,3 @@
-"""Two Regions and an edge in one process and one thread, at the mercy of a seed."""
+"""Two Regions, at sites of three nodes, in one process and thread, at the mercy of a seed."""
 
 from __future__ import annotations

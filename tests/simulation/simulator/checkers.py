@@ -13,18 +13,22 @@ import msgspec
 
 from farspan.replication.link import Mode
 from farspan.replication.stream import replication_cursor
-from simulator.words import BUS, CHECK, NODES, OBSERVERS, REGIONS, STREAM, TIME_SCALE
+from simulator.words import BUS, CHECK, HOLD, NODES, OBSERVERS, REGIONS, STREAM, TIME_SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from farspan.endpoints.failover import Routing
     from farspan.model.event import EventBatch
     from simulator.node import Node
     from simulator.words import Call
     from simulator.world import World
 
-FRESH_SECONDS = 3 * CHECK.request_interval / TIME_SCALE
-HEARD_TWO = 2
+FRESH_SECONDS = max(3 * CHECK.request_interval / TIME_SCALE, 2.0)
+CURSOR_OF = {
+    region: (replication_cursor(STREAM, origin, origin), origin)
+    for region, origin in (REGIONS, REGIONS[::-1])
+}
 
 
 class Violation(AssertionError):
@@ -52,6 +56,9 @@ class Checker:
         self._routes: dict[str, dict[int, str]] = {name: {} for name in NODES}
         self._route_of: dict[int, str] = {}
         self._entry_counts: dict[str, int] = {}
+        self._looked_at: dict[str, tuple[object, object]] = {}
+        self._failover_count = dict.fromkeys(NODES, 0)
+        self._recovering_since = dict.fromkeys(NODES, 0.0)
 
     def _claim(self, guarantee: str, holds: object, message: str) -> None:
         if not holds:
@@ -64,13 +71,21 @@ class Checker:
         """Note that a report of another node reached a node."""
         self._heard_at[node.name, other] = self._world.now
 
-    def moved(self, node: Node) -> None:
-        """G8: a node that does not hear a majority of the observers never moves a route.
+    def changed(self, node: Node, former: Routing) -> None:
+        """G8 and G13: look at a change of state that a node decided on."""
+        state = node.routing.state
+        if state == "RECOVERING" and former.state != state:
+            self._recovering_since[node.name] = self._world.now
+        if state.startswith("FORCED") or node.routing.route is former.route:
+            return  # what people order a node to do is another matter
+        self._check_majority(node)
+        if state == "SECONDARY":
+            self._failover_count[node.name] += 1
+        else:
+            self._check_hold(node)
 
-        What people order it to do is another matter.
-        """
-        if node.routing.state.startswith("FORCED"):
-            return
+    def _check_majority(self, node: Node) -> None:
+        """G8: a node that does not hear a majority of the observers never moves a route."""
         heard_count = sum(
             observer == node.name
             or self._world.now - self._heard_at.get((node.name, observer), -1e9) <= FRESH_SECONDS
@@ -78,6 +93,17 @@ class Checker:
         )
         self._claim(
             "G8", 2 * heard_count > len(OBSERVERS), f"{node.name} moved a route while cut off"
+        )
+
+    def _check_hold(self, node: Node) -> None:
+        """G13: a node goes back after the hold, which each failover but the first doubles."""
+        count = self._failover_count[node.name]
+        hold = min(HOLD.seconds_max, HOLD.seconds * 2.0 ** max(0, count - 1))
+        held = self._world.now - self._recovering_since[node.name]
+        self._claim(
+            "G13",
+            held >= hold - 1e-6,
+            f"{node.name} went back after {held:.1f} s and {count} failovers",
         )
 
     def shipped(self, node: Node, batches: Sequence[EventBatch]) -> None:
@@ -89,7 +115,8 @@ class Checker:
 
     def acknowledged(self, call: Call) -> None:
         """G1: what is acknowledged is in a Region's log at that moment; in both, where sync."""
-        self._read_logs()
+        for region in REGIONS:
+            self._read_log(region)
         east, west = (self._ids[region] for region in REGIONS)
         ids = set(call.acknowledged or ())
         self._claim("G1", ids <= east | west, f"{call.name} is in no log")
@@ -98,17 +125,33 @@ class Checker:
 
     # --- after every step -----------------------------------------------------------------
 
-    def check(self) -> None:
-        """Look at everything that the last step may have changed."""
-        self._read_logs()
-        self._check_cursors()
-        for node in self._world.nodes.values():
-            version = max(catalog.version for catalog in node.catalogs.values())
-            self._claim(
-                "G7", version >= self._versions[node.name], f"{node.name} took an older catalog"
-            )
-            self._versions[node.name] = version
-            self._check_generation(node)
+    def check(self, names: Sequence[str] = NODES) -> None:
+        """Look at everything that the last step may have changed of these nodes."""
+        for name in names:
+            node = self._world.nodes[name]
+            if node.is_region:
+                self._read_log(name)
+                self._check_cursor(name)
+            seen = (node.catalogs, node.routing)
+            known = self._looked_at.get(name, (None, None))
+            if seen[0] is not known[0] or seen[1] is not known[1]:
+                self._looked_at[name] = seen
+                self._check_catalogs(node)
+                self._check_generation(node)
+
+    def _check_catalogs(self, node: Node) -> None:
+        version = max(catalog.version for catalog in node.catalogs.values())
+        self._claim(
+            "G7", version >= self._versions[node.name], f"{node.name} took an older catalog"
+        )
+        self._versions[node.name] = version
+        for catalog in node.catalogs.values():
+            for endpoint in catalog.endpoints:
+                self._claim(
+                    "G7",
+                    endpoint.primary_region and endpoint.secondary_region,
+                    f"{node.name} has endpoint {endpoint.name} without its two Regions",
+                )
 
     def _check_generation(self, node: Node) -> None:
         routes, generation = self._routes[node.name], node.routing.generation
@@ -131,18 +174,17 @@ class Checker:
             f"{node.name} has two routes in generation {generation}",
         )
 
-    def _read_logs(self) -> None:
+    def _read_log(self, region: str) -> None:
         """G1 and G2: what a log has stays, and each event and each entry is there once."""
-        for region in REGIONS:
-            log = self._world.nodes[region].store._logs.get(BUS)
-            batches = log.batches if log else []
-            if len(batches) == self._read_count[region]:
-                continue
-            self._claim("G1", len(batches) > self._read_count[region], f"{region} lost events")
-            for batch in batches[self._read_count[region] :]:
-                for envelope in batch.events:
-                    self._read_event(region, msgspec.json.decode(envelope, type=_Event))
-            self._read_count[region] = len(batches)
+        log = self._world.nodes[region].store._logs.get(BUS)
+        batches = log.batches if log else []
+        if len(batches) == self._read_count[region]:
+            return
+        self._claim("G1", len(batches) > self._read_count[region], f"{region} lost events")
+        for batch in batches[self._read_count[region] :]:
+            for envelope in batch.events:
+                self._read_event(region, msgspec.json.decode(envelope, type=_Event))
+        self._read_count[region] = len(batches)
 
     def _read_event(self, region: str, event: _Event) -> None:
         ids, per_call = self._ids[region], self._per_call[region]
@@ -160,26 +202,23 @@ class Checker:
             self._entry_counts = {call.name: len(call.entries) for call in self._world.calls}
         return self._entry_counts[name]
 
-    def _check_cursors(self) -> None:
+    def _check_cursor(self, region: str) -> None:
         """G5: up to its cursor, a Region has every event of the other's stream, without a gap."""
-        for region, origin in (REGIONS, REGIONS[::-1]):
-            name = replication_cursor(STREAM, origin, origin)
-            cursor = self._world.nodes[region].store.cursor_now(name)
-            reached = self._cursors[region]
-            if cursor == reached:
-                continue
-            self._claim("G5", cursor > reached, f"the cursor of {region} went back to {cursor}")
-            stream = self._world.nodes[origin].store._streams.get((STREAM, origin), [])
-            for batch in stream:
-                if reached < batch.sequence <= cursor:
-                    self._claim("G5", batch.sequence == reached + 1, f"{origin} has a gap")
-                    ids = {msgspec.json.decode(e, type=_Event).id for e in batch.events}
-                    self._claim(
-                        "G5", ids <= self._ids[region], f"{region} skipped {batch.sequence}"
-                    )
-                    reached += len(batch.events)
-            self._claim("G5", reached == cursor, f"the cursor of {region} is ahead of {origin}")
-            self._cursors[region] = cursor
+        name, origin = CURSOR_OF[region]
+        cursor = self._world.nodes[region].store.cursor_now(name)
+        reached = self._cursors[region]
+        if cursor == reached:
+            return
+        self._claim("G5", cursor > reached, f"the cursor of {region} went back to {cursor}")
+        stream = self._world.nodes[origin].store._streams.get((STREAM, origin), [])
+        for batch in stream:
+            if reached < batch.sequence <= cursor:
+                self._claim("G5", batch.sequence == reached + 1, f"{origin} has a gap")
+                ids = {msgspec.json.decode(e, type=_Event).id for e in batch.events}
+                self._claim("G5", ids <= self._ids[region], f"{region} skipped {batch.sequence}")
+                reached += len(batch.events)
+        self._claim("G5", reached == cursor, f"the cursor of {region} is ahead of {origin}")
+        self._cursors[region] = cursor
 
     # --- at the end -----------------------------------------------------------------------
 

@@ -232,8 +232,9 @@ class Node:
     def configure(self) -> None:
         """Change the endpoint: a new version of the catalog."""
         catalog = self.catalogs[EAST]
-        self.catalogs[EAST] = msgspec.structs.replace(catalog, version=catalog.version + 1)
-        self.world.say(self.name, f"catalog version {catalog.version + 1}")
+        catalog = msgspec.structs.replace(catalog, version=catalog.version + 1)
+        self.catalogs = {**self.catalogs, EAST: catalog}
+        self.world.say(self.name, f"catalog version {catalog.version}")
 
     def order(self, route: Route | None, *, paused: bool, seconds: float | None) -> None:
         """Take what people order."""
@@ -291,8 +292,7 @@ class Node:
             self.name,
             f"{former.state} -> {routing.state} generation={routing.generation}: {routing.reason}",
         )
-        if routing.route is not former.route:
-            self.world.checker.moved(self)
+        self.world.checker.changed(self, former)
         if routing.route is Route.SECONDARY and former.route is Route.PRIMARY:
             for number, carried in list(self.carried.items()):
                 if carried.region == ENDPOINT.primary_region:
@@ -304,10 +304,17 @@ class Node:
         if self.name == ENDPOINT.primary_region:
             lag = self.lag_seconds
         else:
-            at, report = self.reports.get(ENDPOINT.primary_region, (-1e9, None))
-            is_fresh = report and self.monotonic() - at <= REPORT_FRESH_SECONDS
-            lag = report.replication_lags.get(STREAM) if report and is_fresh else None
-        return lag is not None and lag <= CAUGHT_UP_SECONDS
+            report = self._report_of(ENDPOINT.primary_region)
+            lag = report.replication_lags.get(STREAM) if report else None
+        if lag is None:
+            # The secondary may be gone: then its events are late, and the primary is what is left.
+            secondary = ENDPOINT.secondary_region
+            return self.name != secondary and self._report_of(secondary) is None
+        return lag <= CAUGHT_UP_SECONDS
+
+    def _report_of(self, name: str) -> PeerReport | None:
+        at, report = self.reports.get(name, (-1e9, None))
+        return report if self.monotonic() - at <= REPORT_FRESH_SECONDS else None
 
     def on_request(self, request: Request) -> None:
         """Carry a client's request to the Region in use."""

@@ -21,10 +21,15 @@ from farspan.replication.link import admission
 from farspan.replication.stream import StreamReply, StreamRequest, plan_replicas
 from farspan.store.memory import MemoryStore
 
-EAST, WEST, EDGE, CLIENT = "east", "west", "edge", "client"
-NODES = (EAST, WEST, EDGE)
-REGIONS = (EAST, WEST)
-OBSERVERS = (WEST, EDGE)
+EAST, WEST, CLIENT = "east", "west", "client"
+SITES = {EAST: (EAST, "east-1", "east-2"), WEST: (WEST, "west-1", "west-2")}
+"""Who stands where: at each site the node that serves its Region, and two edges."""
+
+NODES = tuple(node for site in SITES.values() for node in site)
+REGIONS = tuple(SITES)
+EDGES = tuple(node for node in NODES if node not in REGIONS)
+OBSERVERS = tuple(node for node in NODES if node != EAST)
+"""All nodes outside the primary Region. An edge is outside of both, wherever it stands."""
 
 CHECK = HealthCheck(
     id="check",
@@ -47,8 +52,8 @@ ENDPOINT = Endpoint(
 CATALOG = OwnedCatalog(region=EAST, version=1, endpoints=(ENDPOINT,), health_checks=(CHECK,))
 BUS, STREAM = ENDPOINT.event_bus_key, ENDPOINT.endpoint_id
 
-TIME_SCALE = 10.0
-HOLD = Hold(seconds=2.0, seconds_max=8.0)
+TIME_SCALE = 20.0
+HOLD = Hold(seconds=1.0, seconds_max=4.0)
 
 
 def _itself(store: MemoryStore) -> MemoryStore:

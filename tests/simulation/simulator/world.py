@@ -9,8 +9,12 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
+from collections import Counter
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
+from farspan.catalog.federation import PeerReport
 from farspan.ingest.entries import Entry
 from farspan.model.route import Route
 from farspan.replication.link import Mode
@@ -19,9 +23,10 @@ from simulator.node import Node
 from simulator.words import (
     CLIENT,
     EAST,
-    EDGE,
+    EDGES,
     NODES,
     REGIONS,
+    SITES,
     Call,
     ClientSends,
     Fault,
@@ -31,13 +36,16 @@ from simulator.words import (
     PutAnswer,
     Request,
     Response,
+    Told,
 )
 
 HEAL_AT = 20.0
-END_AT = 42.0
+END_AT = 30.0
 CALL_COUNT = 30
 ATTEMPTS_MAX = 8
 CLIENT_SECONDS_MAX = 4.0
+STORM_LOSS = 0.3
+REPORTS_KEPT_EVERY = 50
 KINDS = (
     "kill",
     "kill",
@@ -45,10 +53,13 @@ KINDS = (
     "cut",
     "cut-one-way",
     "isolate",
+    "site",
     "disk",
     "storm",
     "configure",
     "order",
+    "clock",
+    "stale",
 )
 
 
@@ -57,7 +68,7 @@ class Plan:
     """How long a history is, how many calls there are, and what breaks.
 
     Each of `faults` is when it begins and what it is; all end with `heal_at`. None: by the seed.
-    Clients ask the edge first, unless they are `anywhere`.
+    Clients ask an edge first, unless they are `anywhere`.
     """
 
     heal_at: float = HEAL_AT
@@ -83,11 +94,14 @@ class World:
         self.plan = plan or Plan()
         self.mode = mode or tuple(Mode)[seed % len(Mode)]
         self.now = 0.0
-        self.history: list[str] = []
+        self._said: list[tuple[float, str, str]] = []
         self.cuts: set[tuple[str, str]] = set()
         self.is_stormy = False
+        self._fault_count = 0
+        self._reports: list[PeerReport] = []
         self._heap: list[tuple[float, int, str, int, Input]] = []
         self._sequence = itertools.count()
+        self._message_numbers = itertools.count()
         self._waiting: dict[str, list[Input]] = {name: [] for name in NODES}
         self.checker = Checker(self)
         self.nodes = {name: Node(self, name) for name in NODES}
@@ -125,12 +139,30 @@ class World:
         while self._heap and self._heap[0][0] <= self.plan.end_at:
             self.now, _, place, life, given = heapq.heappop(self._heap)
             self._step(place, life, given)
-            self.checker.check()
+            if place != CLIENT:
+                self.checker.check((place,) if place else NODES)
         self.checker.check_end()
 
     def say(self, who: str, what: str) -> None:
         """Add a line to the history."""
-        self.history.append(f"{self.now:7.3f} {who:6} {what}")
+        self._said.append((self.now, who, what))
+
+    def history(self) -> str:
+        """Tell what happened, a line each."""
+        return "".join(f"{at:7.3f} {who:6} {what}\n" for at, who, what in self._said)
+
+    def counts(self) -> Counter[str]:
+        """Return how much there was of what the checkers look at."""
+        moves = max(node.routing.generation for node in self.nodes.values()) - 1
+        acknowledged = sum(call.acknowledged is not None for call in self.calls)
+        return Counter(
+            {
+                "calls": len(self.calls),
+                "acknowledged": acknowledged,
+                "faults": self._fault_count,
+                "changes of route": moves,
+            }
+        )
 
     def set_timer(self, node: Node, seconds: float, timer: Input) -> None:
         """Give a node an input later, unless its process has ended by then."""
@@ -161,7 +193,10 @@ class World:
 
     def send(self, source: str, target: str, message: Input) -> None:
         """Deliver a message after a while: or never, or twice, or late, as the network is."""
-        if (source, target) in self.cuts or (self.is_stormy and self.random.random() < 0.2):
+        number = next(self._message_numbers)
+        if isinstance(message, Told) and number % REPORTS_KEPT_EVERY == 0:
+            self._reports.append(message.report)
+        if (source, target) in self.cuts or (self.is_stormy and self.random.random() < STORM_LOSS):
             return
         copy_count = 2 if self.is_stormy and self.random.random() < 0.2 else 1
         for _ in range(copy_count):
@@ -190,7 +225,7 @@ class World:
             return
         call.attempt += 1
         is_first = call.attempt == 1 and not self.plan.anywhere
-        node = EDGE if is_first else self.random.choice(NODES)
+        node = self.random.choice(EDGES if is_first else NODES)
         self.say(CLIENT, f"sends {call.name} to {node}, attempt {call.attempt}")
         self.send(CLIENT, node, Request(call, call.attempt))
         self._push(self.now + CLIENT_SECONDS_MAX, CLIENT, 0, ClientSends(call, call.attempt))
@@ -213,6 +248,7 @@ class World:
         if fault.kind == "everything":
             self._mend_everything()
             return
+        self._fault_count += not fault.ends
         node = self.nodes[fault.place]
         place = f"{fault.place} {fault.other}" if fault.kind.startswith("cut") else fault.place
         self.say("", f"{fault.kind} {place}{' ends' * fault.ends}")
@@ -225,14 +261,31 @@ class World:
                 node.disk_is_full = not fault.ends and node.name in REGIONS
             case "storm":
                 self.is_stormy = not fault.ends
-            case "configure":
-                if not fault.ends and self.nodes[EAST].is_alive:
-                    self.nodes[EAST].configure()
+            case "configure" | "stale":
+                self._configure(node, fault)
             case "order":
                 self._order(node, ends=fault.ends)
+            case "clock":
+                node.skew_seconds += self.random.choice((2, 60, 300)) * self.random.choice((-1, 1))
             case _:
                 links = self._links(fault)
                 self.cuts = self.cuts - links if fault.ends else self.cuts | links
+
+    def _configure(self, node: Node, fault: Fault) -> None:
+        """Have people change the endpoint, or a report arrive that says something else of it.
+
+        That is one of long ago, or that of a mistake which leaves the endpoint one Region, with
+        the number of the next good version.
+        """
+        if fault.kind == "configure":
+            if not fault.ends and self.nodes[EAST].is_alive:
+                self.nodes[EAST].configure()
+            return
+        east = self.nodes[EAST].catalogs[EAST]
+        emptied = tuple(replace(each, secondary_region="") for each in east.endpoints)
+        mistake = replace(east, version=east.version + 1, endpoints=emptied)
+        report = PeerReport(node=EAST, region=EAST, catalogs=(mistake,))
+        self._push(self.now, node.name, 0, Told(self.random.choice([report, *self._reports])))
 
     def _order(self, node: Node, *, ends: bool) -> None:
         """Have people force or pause the route at a node; what has no end is taken back at one."""
@@ -248,8 +301,14 @@ class World:
     def _links(self, fault: Fault) -> set[tuple[str, str]]:
         if fault.kind == "cut-one-way":
             return {(fault.place, fault.other)}
-        others = [fault.other] if fault.kind == "cut" else [*NODES, CLIENT]
-        return {(fault.place, o) for o in others} | {(o, fault.place) for o in others}
+        if fault.kind == "site":
+            here = next(site for site in SITES.values() if fault.place in site)
+            there = [node for node in NODES if node not in here]
+        else:
+            here = (fault.place,)
+            there = [fault.other] if fault.kind == "cut" else [*NODES, CLIENT]
+        links = set(itertools.product(here, there))
+        return links | {(target, source) for source, target in links}
 
     def _kill(self, node: Node, *, ends: bool) -> None:
         if node.is_alive and not ends:
@@ -275,4 +334,5 @@ class World:
             node.disk_is_full = False
             self._kill(node, ends=True)
             self._hang(node, ends=True)
-        self._order(self.nodes[EDGE], ends=True)
+        # By then every node has heard of every order: this one is the newest, whatever the clocks.
+        self._push(self.now + 2.0, "", 0, Fault("order", EDGES[0], ends=True))
