@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from farspan.delivery.attempt import TOO_OLD, is_too_old
+from farspan.delivery.attempt import TOO_OLD, Decision, is_too_old
 from farspan.metrics.rules import RuleMeasures
 from farspan.model.delivery import Delivery, Outcome, Verdict
 from farspan.targets.base import INTERNAL_ERROR, INVALID_INPUT, TargetSender
@@ -167,3 +167,17 @@ class Lane:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
         self._workers.clear()
+
+
+def log_attempt(delivery: Delivery, outcome: Outcome, decision: Decision) -> None:
+    """Write the line that tells of an attempt which did not deliver."""
+    log.warning(
+        "attempt failed event=%s rule=%s target=%s attempt=%d code=%s decision=%s message=%s",
+        delivery.event_id,
+        delivery.rule_arn,
+        delivery.target_arn,
+        delivery.attempt_count,
+        outcome.error_code,
+        type(decision).__name__,
+        outcome.error_message,
+    )

@@ -17,8 +17,8 @@ from itertools import repeat
 import msgspec
 
 from farspan.clock import Clock, IdSource, SteadyTime
-from farspan.delivery.attempt import DeadLetter, Decision, RetryAt, decide
-from farspan.delivery.lane import Item, Lane
+from farspan.delivery.attempt import DeadLetter, RetryAt, decide
+from farspan.delivery.lane import Item, Lane, log_attempt
 from farspan.delivery.plan import plan_deliveries
 from farspan.delivery.rulebook import Rulebook
 from farspan.delivery.stored import (
@@ -408,7 +408,7 @@ class DeliveryService:
                 item.delivery, attempt_count=item.delivery.attempt_count + 1
             )
         decision = decide(item.delivery, outcome, now, self._ids.fraction())
-        _log_attempt(item.delivery, outcome, decision)
+        log_attempt(item.delivery, outcome, decision)
         if isinstance(decision, RetryAt):
             item.delivery = msgspec.structs.replace(item.delivery, next_attempt_at=decision.due)
             return decision
@@ -575,16 +575,3 @@ class DeliveryService:
             position, unended = under_way.take_ended()
             await self._store.commit([*self._left(unended), MoveCursor(cursor, position)])
         under_way.lose()
-
-
-def _log_attempt(delivery: Delivery, outcome: Outcome, decision: Decision) -> None:
-    log.warning(
-        "attempt failed event=%s rule=%s target=%s attempt=%d code=%s decision=%s message=%s",
-        delivery.event_id,
-        delivery.rule_arn,
-        delivery.target_arn,
-        delivery.attempt_count,
-        outcome.error_code,
-        type(decision).__name__,
-        outcome.error_message,
-    )
