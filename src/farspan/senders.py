@@ -81,7 +81,7 @@ class Senders:
         access = QueueAccess(resources.queue, self._takes)
         self.dead_letters = DeadLetterTarget(inside.queues, access, clock.now)
         self._service_urls = service_urls(config.targets)
-        self._functions = FunctionTarget(self._connector, self._function)
+        self._functions = FunctionTarget(self._connector, self._function, clock.now)
         self._senders: dict[str, TargetSender] = {
             **self._aws_apis(),
             "appsync": AppSyncTarget(

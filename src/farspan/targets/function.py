@@ -31,6 +31,7 @@ INVOKE_PATH: Final = "/2015-03-31/functions/function/invocations"
 
 FUNCTION_ERROR_HEADER: Final = "x-amz-function-error"
 BAD_REQUEST: Final = 400
+TOO_LATE: Final = "The function was busy for longer than the event may wait."
 
 log = logging.getLogger("farspan.targets")
 
@@ -53,9 +54,12 @@ class FunctionTarget:
     batch_count_max: int = 1
     """One, so that what has run is settled before the next is invoked: a crash repeats little."""
 
-    def __init__(self, connector: Connector, find: FunctionLookup) -> None:
+    def __init__(
+        self, connector: Connector, find: FunctionLookup, now: Callable[[], float]
+    ) -> None:
         self._connector = connector
         self._find = find
+        self._now = now
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
@@ -85,8 +89,11 @@ class FunctionTarget:
             seconds=SECONDS_MAX,
             is_trusted=function.is_trusted,
         )
+        age_max = delivery.retry_policy.maximum_event_age_in_seconds
         try:
             async with self._turns[function.url]:
+                if self._now() - delivery.planned_at > age_max:
+                    return _failed(Verdict.RETRYABLE, THROTTLING, TOO_LATE)
                 answer = await self._connector.send(call)
         except CallFailed as error:
             return _failed(*FAULTS[error.fault], str(error))

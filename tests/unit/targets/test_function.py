@@ -39,7 +39,9 @@ def delivery(target_arn: str = ARN) -> Delivery:
 def target_at(connector: MakeConnector, url: str | None) -> FunctionTarget:
     """Return a target whose one function, `pay`, has a URL or none any more."""
     known = {} if url is None else {("000000000000", "pay"): FunctionUrl(url, is_trusted=True)}
-    return FunctionTarget(connector(), lambda account, name: known.get((account, name)))
+    return FunctionTarget(
+        connector(), lambda account, name: known.get((account, name)), lambda: 0.0
+    )
 
 
 @pytest.mark.parametrize("qualifier", ["", ":live"])
@@ -86,6 +88,27 @@ async def test_one_at_a_time(make_connector: MakeConnector, servers: Servers) ->
     sent = await asyncio.gather(*(target.send([delivery()]) for _ in range(5)))
 
     assert ([[DELIVERED]] * 5, 1) == (sent, most)
+
+
+async def test_g4_a_turn_that_comes_too_late(
+    make_connector: MakeConnector, servers: Servers
+) -> None:
+    """An event whose age ran out while the function was busy is not given to it any more."""
+    now = 0.0
+    seen: list[str] = []
+
+    async def reply(request: web.Request) -> web.Response:
+        nonlocal now
+        seen.append(await request.text())
+        now = 86_401.0  # it ran for longer than a day
+        return web.Response(text="null")
+
+    url = FunctionUrl(await servers.serve(reply), is_trusted=True)
+    target = FunctionTarget(make_connector(), lambda *_: url, lambda: now)
+    (first,), (second,) = await asyncio.gather(*(target.send([delivery()]) for _ in range(2)))
+
+    assert (1, DELIVERED) == (len(seen), first)
+    assert (Verdict.RETRYABLE, "THROTTLING") == (second.verdict, second.error_code)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +165,7 @@ async def test_a_url_that_an_account_gave(make_connector: MakeConnector) -> None
     """A URL that an account gave is bound by what its targets may reach."""
     connector = make_connector(lambda _account: egress([], allows_private=False))
     url = FunctionUrl("http://127.0.0.1:1", is_trusted=False)
-    (outcome,) = await FunctionTarget(connector, lambda *_: url).send([delivery()])
+    (outcome,) = await FunctionTarget(connector, lambda *_: url, lambda: 0.0).send([delivery()])
 
     assert (Verdict.PERMANENT, "SDK_CLIENT_ERROR") == (outcome.verdict, outcome.error_code)
 
@@ -166,7 +189,7 @@ async def test_a_function_that_gets_a_url(make_connector: MakeConnector) -> None
     def find(_account: str, _name: str) -> FunctionUrl | None:
         return known[0] if known else None
 
-    target = LambdaTarget(arn, find, FunctionTarget(make_connector(), find), _Api())
+    target = LambdaTarget(arn, find, FunctionTarget(make_connector(), find, lambda: 0.0), _Api())
     before = (target.batch_count_max, await target.send([delivery()]))
     known.append(FunctionUrl("http://127.0.0.1:1", is_trusted=True))
     (after,) = await target.send([delivery()])
