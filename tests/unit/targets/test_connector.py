@@ -88,6 +88,30 @@ async def test_a_huge_answer(make_connector: MakeConnector, servers: Servers) ->
     assert (200, ANSWER_BYTES_MAX) == (answer.status, len(answer.body))
 
 
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+async def test_a_huge_answers_connection_is_cut(
+    make_connector: MakeConnector, servers: Servers, *, tls: bool
+) -> None:
+    """What is still to come of an endless body is not taken in: its sender is told at once."""
+    cut = asyncio.Event()
+
+    async def reply(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(bytes(65_536))
+        finally:
+            cut.set()
+
+    url = await servers.serve(reply, tls=tls)
+    await make_connector().send(call(url, seconds=10))
+    async with asyncio.timeout(10):
+        await cut.wait()
+
+    assert cut.is_set()
+
+
 async def test_a_slow_answer(make_connector: MakeConnector, servers: Servers) -> None:
     """A body that drips is not waited for beyond the call's time."""
 
