@@ -230,6 +230,13 @@ def demo(regions: str, rate: float, seconds: float, json_file: Path | None) -> N
 @click.option("--endpoint", metavar="NAME", help="Use this endpoint rather than one of its own.")
 @click.option("--up", is_flag=True, help="Start a deployment for the drill, and remove it.")
 @click.option("--regions", default=DEFAULT_REGIONS, show_default=True, help="Those of --up.")
+@click.option(
+    "--replication",
+    type=click.Choice(["async", "sync", "sync_or_async"]),
+    default="async",
+    show_default=True,
+    help="How --up's endpoint replicates.",
+)
 @click.option("--json", "json_", type=NEW_FILE, metavar="F", help="Write the report as JSON.")
 @click.option("--html", type=NEW_FILE, metavar="F", help="Write it as a page with a plot.")
 @click.option("--junit", type=NEW_FILE, metavar="F", help="Write a test case per assertion.")
@@ -259,6 +266,7 @@ def drill(**words: Any) -> None:  # noqa: ANN401 - click names them, and Options
                 endpoint=words["endpoint"],
                 up=words["up"],
                 regions=_region_names(words["regions"]),
+                replication=words["replication"],
                 files={form: path for form, path in files.items() if path is not None},
                 data=words["data"],
                 endpoint_url=words["endpoint_url"],

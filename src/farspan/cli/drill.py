@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
+import msgspec
 from rich.console import Console
 
 from farspan import __version__
@@ -52,7 +53,7 @@ from farspan.cli.remote import Refused, Remote, Unreachable, open_remote, read_u
 from farspan.cli.report import print_report, write_files
 from farspan.cli.resources import NotActive, health_check_of
 from farspan.cli.undo import NoUndo, Undo
-from farspan.config import Config, ConfigError
+from farspan.config import CONFIG_FILE_NAME, Config, ConfigError, render_config
 from farspan.drill.assertions import DEFAULTS, Assertion, BadAssertion, parse_assertion
 from farspan.drill.report import DrillReport
 
@@ -80,6 +81,7 @@ class Options:
     endpoint: str | None = None
     up: bool = False
     regions: tuple[str, ...] = ()
+    replication: str = "async"
     files: dict[str, Path] = field(default_factory=dict)
     data: Path = Path()
     endpoint_url: str | None = None
@@ -169,7 +171,9 @@ def _drill(options: Options, console: Console) -> int:
     _check_files(options.files)
     with contextlib.ExitStack() as stack:
         if options.up:
-            place = own_place(stack, options.regions, options.scenario, options.region)
+            place = own_place(
+                stack, options.regions, options.scenario, options.region, options.replication
+            )
         else:
             place = _running_place(stack, options)
         report = _run_at(place, options, assertions, console)
@@ -192,11 +196,19 @@ def own_place(
     regions: tuple[str, ...],
     scenario: Scenario,
     region: str | None = None,
+    replication: str = "async",
 ) -> Place:
-    """Start a deployment that ends with the stack."""
+    """Start a deployment that ends with the stack. Its endpoints replicate in that mode."""
     means, region = means_of(scenario, Owner.DRILL), _known(region, regions)
     data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="farspan-drill-")))
     config = prepare(data, regions, free_port(), auth=True)
+    config = msgspec.structs.replace(
+        config,
+        replication=msgspec.structs.replace(config.replication, mode=replication),
+        # The health check looks at a proxy of the drill's, which is no node's address.
+        health=msgspec.structs.replace(config.health, allow_private=means is Means.WIRE or None),
+    )
+    (data / CONFIG_FILE_NAME).write_text(render_config(config))
     views: dict[str, Path] = {}
     wire = None
     if means is Means.WIRE:
@@ -212,7 +224,10 @@ def own_place(
         urls={r: _url_of(config, r) for r in regions},
         processes=OwnProcesses(deployment),
         wire=wire,
-        facts={"health time scale": f"{config.health.time_scale:g}"},
+        facts={
+            "replication mode": replication,
+            "health time scale": f"{config.health.time_scale:g}",
+        },
     )
 
 

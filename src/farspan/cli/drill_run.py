@@ -42,6 +42,7 @@ RECEIVE_SECONDS_MAX = 5
 """An SQS call that takes longer hangs in a Region that does: the receiver asks anew."""
 
 WATCH_SECONDS = 0.1
+RATE_SHARE_MIN = 0.8
 
 
 class DrillFailed(Exception):
@@ -119,7 +120,7 @@ class Drill:
             started_at=datetime.fromtimestamp(self._began_at, UTC).isoformat(timespec="seconds"),
             rate=self._plan.rate,
             environment=environment,
-            notes=list(notes),
+            notes=[*notes, *self._notes_on_rate(course)],
         )
         return report_of(self._ledger, course, setting, marks=self._marks, assertions=assertions)
 
@@ -193,6 +194,17 @@ class Drill:
                 break
             self._timeline.wait(WATCH_SECONDS)
         self._timeline.wait(REPEAT_SECONDS)
+
+    def _notes_on_rate(self, course: Course) -> list[str]:
+        """Say where the stream was thinner than asked: figures of a stream follow from it."""
+        before = [call for call in self._ledger.calls if call.ended_at <= course.fault_at]
+        began = min((call.began_at for call in before), default=course.fault_at)
+        count = sum(len(call.event_ids) for call in before)
+        rate = count / max(course.fault_at - began, WATCH_SECONDS)
+        if rate >= RATE_SHARE_MIN * self._plan.rate:
+            return []
+        asked = f"not {self._plan.rate:g}"
+        return [f"{rate:.0f} events/s were put before the fault, {asked}: more were not taken."]
 
     # --- looking --------------------------------------------------------------------------
 
