@@ -11,20 +11,37 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from farspan.delivery.attempt import Delivered
 from farspan.replication.link import Mode
 from farspan.replication.stream import replication_cursor
-from simulator.words import BUS, CHECK, HOLD, NODES, OBSERVERS, REGIONS, STREAM, TIME_SCALE
+from simulator.words import (
+    BUS,
+    CHECK,
+    HOLD,
+    NODES,
+    OBSERVERS,
+    REGIONS,
+    RULES,
+    STREAM,
+    TARGETS,
+    TIME_SCALE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from farspan.delivery.attempt import Decision
     from farspan.endpoints.failover import Routing
+    from farspan.model.delivery import Delivery
     from farspan.model.event import EventBatch
     from simulator.node import Node
     from simulator.words import Call
     from simulator.world import World
 
 FRESH_SECONDS = max(3 * CHECK.request_interval / TIME_SCALE, 2.0)
+DELIVERY_SECONDS_MAX = 2.0
+"""How long a Region may take from its log to the end of a first attempt, or be late with a next."""
+
 CURSOR_OF = {
     region: (replication_cursor(STREAM, origin, origin), origin)
     for region, origin in (REGIONS, REGIONS[::-1])
@@ -56,6 +73,10 @@ class Checker:
         self._routes: dict[str, dict[int, str]] = {name: {} for name in NODES}
         self._route_of: dict[int, str] = {}
         self._entry_counts: dict[str, int] = {}
+        self._attempt_counts = Counter[tuple[str, str]]()
+        self._delivered: set[tuple[str, str]] = set()
+        self._ended: set[tuple[str, str]] = set()
+        self._seen_at: dict[tuple[str, str], float] = {}
         self._looked_at: dict[str, tuple[object, object]] = {}
         self._failover_count = dict.fromkeys(NODES, 0)
         self._recovering_since = dict.fromkeys(NODES, 0.0)
@@ -112,6 +133,35 @@ class Checker:
             self._claim(
                 "G6", batch.origin == node.name, f"{node.name} shipped an event of {batch.origin}"
             )
+
+    def attempted(self, node: Node, delivery: Delivery) -> None:
+        """G4: neither attempts nor age exceed the retry policy. A kill may repeat attempts."""
+        key, policy = (node.name, delivery.delivery_id), delivery.retry_policy
+        self._attempt_counts[key] += 1
+        self._claim(
+            "G4",
+            self._attempt_counts[key] <= (policy.maximum_retry_attempts + 1) * node.life,
+            f"{node.name} attempts {delivery.delivery_id} once more",
+        )
+        age = node.courier.now() - delivery.planned_at
+        self._claim(
+            "G4",
+            age <= policy.maximum_event_age_in_seconds,
+            f"{node.name} attempts {delivery.delivery_id} after {age:.1f} s",
+        )
+
+    def delivered(self, node: Node, delivery: Delivery) -> None:
+        """Note that a target has a delivery."""
+        self._delivered.add((node.name, delivery.delivery_id))
+
+    def ended(self, node: Node, delivery: Delivery, decision: Decision) -> None:
+        """G3: what ended as delivered is at the target. The other ends have a reason."""
+        key = (node.name, delivery.delivery_id)
+        self._ended.add(key)
+        if isinstance(decision, Delivered):
+            self._claim("G3", key in self._delivered, f"{key} was never delivered")
+        else:
+            self._claim("G3", decision.error_code, f"{key} ended without a reason")
 
     def acknowledged(self, call: Call) -> None:
         """G1: what is acknowledged is in a Region's log at that moment; in both, where sync."""
@@ -190,6 +240,7 @@ class Checker:
         ids, per_call = self._ids[region], self._per_call[region]
         self._claim("G2", event.id not in ids, f"{event.id} is twice in {region}")
         ids.add(event.id)
+        self._seen_at[region, event.id] = self._world.now
         per_call[event.detail_type] += 1
         self._claim(
             "G2",
@@ -228,6 +279,7 @@ class Checker:
         for call in self._world.calls:
             ids = set(call.acknowledged or ())
             self._claim("G1", ids <= east & west, f"{call.name} was acknowledged and is lost")
+        self._check_deliveries()
         self._claim("G9", east == west, f"{len(east ^ west)} events are in one Region only")
         for name, node in self._world.nodes.items():
             state = node.routing.state
@@ -236,3 +288,22 @@ class Checker:
         self._claim(
             "one number per change", len(generations) == 1, f"the nodes are at {generations}"
         )
+
+    def _check_deliveries(self) -> None:
+        """G3: every event ended for every target, or waits on disk and is not late."""
+        now = self._world.now
+        waiting = {
+            (region, timer.key.decode())
+            for region in REGIONS
+            for timer in self._world.nodes[region].courier.stored()
+            if timer.due > self._world.nodes[region].courier.now() - DELIVERY_SECONDS_MAX
+        }
+        for (region, event_id), seen_at in self._seen_at.items():
+            for target_id in TARGETS:
+                key = (region, f"{event_id}/{RULES[region].arn}/{target_id}")
+                is_known = key in self._ended or key in waiting
+                self._claim(
+                    "G3",
+                    is_known or now - seen_at < DELIVERY_SECONDS_MAX,
+                    f"{key} neither ended nor waits for its turn",
+                )

@@ -39,6 +39,7 @@ from farspan.replication.stream import (
 )
 from farspan.store.base import Append, Appended
 from farspan.store.memory import MemoryStore
+from simulator.courier import Courier
 from simulator.words import (
     BUS,
     CATALOG,
@@ -53,8 +54,10 @@ from simulator.words import (
     TIME_SCALE,
     Answer,
     Ask,
+    Attempted,
     Call,
     Carried,
+    Deliver,
     Look,
     Observe,
     Probe,
@@ -75,6 +78,7 @@ if TYPE_CHECKING:
     from simulator.world import World
 
 LOOK_SECONDS = 0.25
+DELIVER_SECONDS = 0.25
 TELL_SECONDS = 0.5
 PROBE_SECONDS_MAX = 0.5
 PULL_SECONDS = 0.3
@@ -133,7 +137,8 @@ class Node:
             )
         timers = [Look(), Tell()]
         timers += [Observe()] if self.name in OBSERVERS else []
-        timers += [Pull(0)] if self.is_region else []
+        timers += [Pull(0), Deliver()] if self.is_region else []
+        self.courier = Courier(self)
         for timer in timers:
             self.world.set_timer(self, self.world.random.random() * 0.3, timer)
 
@@ -415,6 +420,19 @@ class Node:
         self.world.say(self.name, f"accepts {call.name}{' again' * appended.repeated}")
         assert isinstance(appended, Appended)
         return tuple(str(result) for result in acceptance.results), appended
+
+    # --- deliveries -----------------------------------------------------------------------
+
+    def on_deliver(self, _: Deliver) -> None:
+        """Deliver what the log has."""
+        self.courier.look()
+        self.world.set_timer(self, DELIVER_SECONDS, Deliver())
+
+    def on_attempted(self, attempted: Attempted) -> None:
+        """Do what follows from an attempt."""
+        self.courier.settle(attempted)
+
+    # --- replication ----------------------------------------------------------------------
 
     def on_pull(self, pull: Pull) -> None:
         """Ask the other Region for its stream, unless a newer question is under way."""

@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from farspan.catalog.federation import OwnedCatalog, PeerReport, merge
+from farspan.delivery.attempt import decide, is_too_old
 from farspan.endpoints.failover import Hold
 from farspan.endpoints.failover import step as fail_over
 from farspan.health.votes import judge
 from farspan.ingest.entries import Entry
+from farspan.model.delivery import Delivery, Outcome
 from farspan.model.endpoint import Endpoint, EndpointState
 from farspan.model.event import call_id_of
 from farspan.model.health_check import HealthCheck, HealthCheckType
+from farspan.model.rule import RetryPolicy, Rule, Target
 from farspan.replication.link import admission
 from farspan.replication.stream import StreamReply, StreamRequest, plan_replicas
 from farspan.store.memory import MemoryStore
@@ -52,6 +55,24 @@ ENDPOINT = Endpoint(
 CATALOG = OwnedCatalog(region=EAST, version=1, endpoints=(ENDPOINT,), health_checks=(CHECK,))
 BUS, STREAM = ENDPOINT.event_bus_key, ENDPOINT.endpoint_id
 
+FEW_ATTEMPTS = RetryPolicy(maximum_retry_attempts=2)
+SHORT_AGE = RetryPolicy(maximum_event_age_in_seconds=4)
+TARGETS = {
+    "few": Target(id="few", arn="few", retry_policy=FEW_ATTEMPTS),
+    "short": Target(id="short", arn="short", retry_policy=SHORT_AGE, dead_letter_arn="dead"),
+}
+RULES = {
+    region: Rule(
+        region=region,
+        account=ENDPOINT.account,
+        event_bus_name=ENDPOINT.event_bus_name,
+        name="all",
+        targets=TARGETS,
+    )
+    for region in REGIONS
+}
+"""Each Region's rule matches every event, and has a target for each way to run out of retries."""
+
 TIME_SCALE = 20.0
 HOLD = Hold(seconds=1.0, seconds_max=4.0)
 
@@ -70,7 +91,9 @@ class Machines:
 
     admission: Callable[..., Any] = admission
     call_id_of: Callable[..., Any] = call_id_of
+    decide: Callable[..., Any] = decide
     fail_over: Callable[..., Any] = fail_over
+    is_too_old: Callable[..., bool] = is_too_old
     judge: Callable[..., Any] = judge
     merge: Callable[..., Any] = merge
     plan_replicas: Callable[..., Any] = plan_replicas
@@ -224,6 +247,19 @@ class WaitEnds:
 
 
 @dataclass(frozen=True, slots=True)
+class Deliver:
+    """Time to look for what is to be delivered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """What an attempt of a delivery came to; its process is the one that hears of it."""
+
+    delivery: Delivery
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
 class ClientSends:
     """A client sends a call, for the first time or again."""
 
@@ -257,6 +293,8 @@ Input: TypeAlias = (
     | ProbeEnds
     | Pull
     | WaitEnds
+    | Deliver
+    | Attempted
     | ClientSends
     | Fault
 )

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from farspan.catalog.federation import PeerReport
 from farspan.ingest.entries import Entry
+from farspan.model.delivery import DELIVERED, Delivery, Outcome, Verdict
 from farspan.model.route import Route
 from farspan.replication.link import Mode
 from simulator.checkers import Checker
@@ -27,6 +28,7 @@ from simulator.words import (
     NODES,
     REGIONS,
     SITES,
+    Attempted,
     Call,
     ClientSends,
     Fault,
@@ -46,6 +48,7 @@ ATTEMPTS_MAX = 8
 CLIENT_SECONDS_MAX = 4.0
 STORM_LOSS = 0.3
 REPORTS_KEPT_EVERY = 50
+TARGET_FAILS, TARGET_REFUSES, TARGET_IS_SLOW = 0.1, 0.02, 0.05
 KINDS = (
     "kill",
     "kill",
@@ -60,6 +63,7 @@ KINDS = (
     "order",
     "clock",
     "stale",
+    "targets",
 )
 
 
@@ -96,7 +100,7 @@ class World:
         self.now = 0.0
         self._said: list[tuple[float, str, str]] = []
         self.cuts: set[tuple[str, str]] = set()
-        self.is_stormy = False
+        self.is_stormy = self.targets_are_down = False
         self._fault_count = 0
         self._reports: list[PeerReport] = []
         self._heap: list[tuple[float, int, str, int, Input]] = []
@@ -124,7 +128,7 @@ class World:
             for at, fault in self.plan.faults:
                 self._push(at, "", 0, fault)
             return
-        for _ in range(self.random.randint(2, 8)):
+        for _ in range(self.random.randint(3, 12)):
             at = self.random.uniform(1.0, HEAL_AT - 2)
             end = min(HEAL_AT, at + self.random.choice((0.3, 3.0, 6.0, 9.0)))
             kind, place = self.random.choice(KINDS), self.random.choice((EAST, *NODES))
@@ -216,6 +220,24 @@ class World:
         """Answer a client."""
         self.send(source, CLIENT, response)
 
+    # --- targets --------------------------------------------------------------------------
+
+    def attempt(self, node: Node, delivery: Delivery) -> None:
+        """Have a target answer an attempt: well, badly, or late."""
+        self.checker.attempted(node, delivery)
+        seconds = self.random.uniform(0.005, 0.1)
+        draw = self.random.random()
+        outcome = DELIVERED
+        if self.targets_are_down or draw < TARGET_FAILS:
+            outcome = Outcome(verdict=Verdict.RETRYABLE, error_code="SDK_CLIENT_ERROR")
+        elif draw < TARGET_FAILS + TARGET_REFUSES:
+            outcome = Outcome(verdict=Verdict.PERMANENT, error_code="INVALID_PARAMETER")
+        elif draw > 1 - TARGET_IS_SLOW:
+            seconds += 1.0
+        if outcome is DELIVERED:
+            self.checker.delivered(node, delivery)
+        self.set_timer(node, seconds, Attempted(delivery, outcome))
+
     # --- clients --------------------------------------------------------------------------
 
     def _client_sends(self, given: ClientSends) -> None:
@@ -259,8 +281,8 @@ class World:
                 self._hang(node, ends=fault.ends)
             case "disk":
                 node.disk_is_full = not fault.ends and node.name in REGIONS
-            case "storm":
-                self.is_stormy = not fault.ends
+            case "storm" | "targets":
+                self._spoil(fault)
             case "configure" | "stale":
                 self._configure(node, fault)
             case "order":
@@ -270,6 +292,13 @@ class World:
             case _:
                 links = self._links(fault)
                 self.cuts = self.cuts - links if fault.ends else self.cuts | links
+
+    def _spoil(self, fault: Fault) -> None:
+        """Make the network lose and delay messages, or all targets fail."""
+        if fault.kind == "storm":
+            self.is_stormy = not fault.ends
+        else:
+            self.targets_are_down = not fault.ends
 
     def _configure(self, node: Node, fault: Fault) -> None:
         """Have people change the endpoint, or a report arrive that says something else of it.
@@ -329,7 +358,7 @@ class World:
     def _mend_everything(self) -> None:
         self.say("", "everything is mended")
         self.cuts.clear()
-        self.is_stormy = False
+        self.is_stormy = self.targets_are_down = False
         for node in self.nodes.values():
             node.disk_is_full = False
             self._kill(node, ends=True)
