@@ -415,7 +415,7 @@ def eventually() -> Eventually:
     """Ask until the answer is truthy, for a bounded time, and return it."""
     clock, pause = SystemClock(), threading.Event()
 
-    def eventually(ask: Callable[[], Any], seconds: float = 10.0) -> Any:
+    def eventually(ask: Callable[[], Any], seconds: float = 30.0) -> Any:
         deadline = clock.monotonic() + seconds
         while not (answer := ask()):
             assert clock.monotonic() < deadline, f"not so after {seconds} seconds"
@@ -470,7 +470,7 @@ class QueueOf:
     url: str
     arn: str
 
-    def receive(self, count: int, seconds: float = 10.0) -> list[dict[str, Any]]:
+    def receive(self, count: int, seconds: float = 30.0) -> list[dict[str, Any]]:
         """Return `count` messages with all their attributes, deleted from the queue."""
         clock = SystemClock()
         deadline = clock.monotonic() + seconds
@@ -489,7 +489,7 @@ class QueueOf:
         assert len(messages) == count, f"{len(messages)} messages came, not {count}"
         return messages
 
-    def receive_events(self, count: int, seconds: float = 10.0) -> list[dict[str, Any]]:
+    def receive_events(self, count: int, seconds: float = 30.0) -> list[dict[str, Any]]:
         """Return `count` events, deleted from the queue."""
         return [json.loads(message["Body"]) for message in self.receive(count, seconds)]
 

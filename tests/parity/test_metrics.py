@@ -183,7 +183,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"Value": 1.0, "StorageResolution": 30}, "InvalidParameterValue", "it is 1 or 60"),
     ({"Value": 1.0, "Timestamp": minute(15 * 1_440)}, "InvalidParameterValue", "two weeks"),
-    ({"Value": 1.0, "Timestamp": minute(-125)}, "InvalidParameterValue", "two hours"),
+    ({"Value": 1.0, "Timestamp": minute(-240)}, "InvalidParameterValue", "two hours"),
     (
         {"Value": 1.0, "Dimensions": [{"Name": "a", "Value": "1"}, {"Name": "a", "Value": "2"}]},
         "InvalidParameterValue",

@@ -19,6 +19,7 @@ from deployments import DEMO_ENTRY, StartUp, Up, eventually
 from farspan.checkup import check_store
 
 EAST, WEST = "us-east-1", "us-west-2"
+pytestmark = pytest.mark.timeout(300)  # real processes, on a machine that may be busy
 FAULTY_SERVE = Path(__file__).parent / "faulty_serve.py"
 
 

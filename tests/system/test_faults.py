@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 from deployments import (
     DEMO_ENTRY,
     FARSPAN,
@@ -21,6 +22,8 @@ from deployments import (
     processes_naming,
     serving,
 )
+
+pytestmark = pytest.mark.timeout(300)  # real processes, on a machine that may be busy
 
 
 class Stream:

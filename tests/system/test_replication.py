@@ -38,6 +38,7 @@ from farspan.config import (
 from farspan.store.base import STORE_FILE_NAME
 
 EAST, WEST = "us-east-1", "us-west-2"
+pytestmark = pytest.mark.timeout(300)  # real processes, on a machine that may be busy
 LOST_DISKS = int(os.environ.get("FARSPAN_LOST_DISKS", "1"))
 HEALTH = HealthConfig(time_scale=20.0)
 
