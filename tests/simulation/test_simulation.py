@@ -183,6 +183,11 @@ def take_a_mistake(known: Any, offered: Any, **_: Any) -> Merge:
     return Merge(catalogs=catalogs, changed=True)
 
 
+def keep_the_first(known: Any, _offered: Any, **_: Any) -> Merge:
+    """Never take over a catalog."""
+    return Merge(catalogs=known, changed=False)
+
+
 def go_back_at_once(routing: Routing, evidence: Evidence, **rest: Any) -> Routing:
     """Hold always for as long as the first time."""
     return fail_over(replace(routing, failovers=()), evidence, **rest)
@@ -253,6 +258,7 @@ def first_violation(bug: Callable[[], Machines]) -> str:
         (lambda: Machines(read_stream=ship_everything), "G6"),
         (lambda: Machines(merge=take_any_catalog), "G7"),
         (lambda: Machines(merge=take_a_mistake), "G7"),
+        (lambda: Machines(merge=keep_the_first), "one catalog"),
         (lambda: Machines(judge=majority_of_one), "G8"),
         (lambda: Machines(fail_over=go_back_at_once), "G13"),
         (lambda: Machines(fail_over=forget_the_generation), "one route per generation"),
@@ -271,6 +277,7 @@ def first_violation(bug: Callable[[], Machines]) -> str:
         "shipped-round",
         "older-catalog",
         "catalog-of-a-mistake",
+        "first-catalog",
         "majority-of-one",
         "same-hold",
         "same-generation",
