@@ -67,7 +67,7 @@ def main() -> int:
     """Do what the arguments ask."""
     parser = argparse.ArgumentParser(description="Lives simulated histories.")
     parser.add_argument("seed", type=_natural, nargs="?", default=1, help="the history to tell")
-    parser.add_argument("--seeds", type=_natural, metavar="N", help="how many to live")
+    parser.add_argument("--seeds", type=_count, metavar="N", help="how many to live")
     arguments = parser.parse_args()
     return live_all(arguments.seeds) if arguments.seeds else tell(arguments.seed)
 
@@ -75,6 +75,12 @@ def main() -> int:
 def _natural(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text} is not a number from 0 on")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not _natural(text):
+        raise argparse.ArgumentTypeError("no history proves nothing: give a number from 1 on")
     return int(text)
 
 
