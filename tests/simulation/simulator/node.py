@@ -298,12 +298,20 @@ class Node:
             f"{former.state} -> {routing.state} generation={routing.generation}: {routing.reason}",
         )
         self.world.checker.changed(self, former)
-        if routing.route is Route.SECONDARY and former.route is Route.PRIMARY:
-            for number, carried in list(self.carried.items()):
-                if carried.region == ENDPOINT.primary_region:
-                    del self.carried[number]
-                    carried.region = ENDPOINT.secondary_region
-                    self._put(carried)
+        if routing.route is former.route:
+            return
+        if routing.route is Route.SECONDARY:
+            self._release(ENDPOINT.primary_region)
+        elif routing.state is State.FORCED_PRIMARY:
+            self._release(ENDPOINT.secondary_region)
+
+    def _release(self, left: str) -> None:
+        """Send what hangs in the Region that was voted unhealthy, or ordered out, to the other."""
+        for number, carried in list(self.carried.items()):
+            if carried.region == left:
+                del self.carried[number]
+                carried.region = ENDPOINT.other_region(left)
+                self._put(carried)
 
     def _caught_up(self) -> bool:
         if self.name == ENDPOINT.primary_region:
