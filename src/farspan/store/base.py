@@ -325,6 +325,19 @@ class TimerCounts:
     waiting: int
 
 
+def take_batches(batches: Iterable[EventBatch], limit: int) -> list[EventBatch]:
+    """Return the first batches that hold `limit` events or `READ_BYTES_MAX`, at least one."""
+    taken: list[EventBatch] = []
+    event_count = byte_count = 0
+    for batch in batches:
+        taken.append(batch)
+        event_count += len(batch.events)
+        byte_count += sum(map(len, batch.events))
+        if event_count >= limit or byte_count >= READ_BYTES_MAX:
+            break
+    return taken
+
+
 def take_timers(timers: Iterable[Timer], limit: int) -> list[Timer]:
     """Return the first timers until there are `limit` or `READ_BYTES_MAX` of them, at least one."""
     taken: list[Timer] = []

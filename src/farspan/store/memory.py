@@ -15,7 +15,6 @@ import msgspec
 
 from farspan.model.event import EventBatch
 from farspan.store.base import (
-    READ_BYTES_MAX,
     TRIM_BATCH_COUNT,
     AckInGroup,
     AckTimer,
@@ -43,6 +42,7 @@ from farspan.store.base import (
     TimerCounts,
     Trim,
     grows,
+    take_batches,
     take_timers,
 )
 
@@ -303,7 +303,7 @@ class MemoryStore:
         """See `base.Store.read_log`."""
         log = self._logs.get(event_bus, _Log())
         start = bisect.bisect_right(log.batches, after, key=_last_position)
-        return _take(log.batches[start : start + max(limit, 1)], limit)
+        return take_batches(log.batches[start : start + max(limit, 1)], limit)
 
     async def read_stream(
         self, stream: str, origin: str, after: int, limit: int
@@ -315,7 +315,7 @@ class MemoryStore:
         """Do what `read_stream` does, at once."""
         batches = self._streams.get((stream, origin), [])
         start = bisect.bisect_right(batches, after, key=_last_sequence)
-        return _take(batches[start : start + max(limit, 1)], limit)
+        return take_batches(batches[start : start + max(limit, 1)], limit)
 
     async def stream_bounds(self, stream: str, origin: str) -> StreamBounds:
         """See `base.Store.stream_bounds`."""
@@ -416,16 +416,3 @@ def _last_position(batch: EventBatch) -> int:
 
 def _last_sequence(batch: EventBatch) -> int:
     return batch.sequence + len(batch.events) - 1
-
-
-def _take(batches: Sequence[EventBatch], limit: int) -> list[EventBatch]:
-    """Return the first batches that hold `limit` events or enough bytes together, at least one."""
-    taken: list[EventBatch] = []
-    event_count = byte_count = 0
-    for batch in batches:
-        taken.append(batch)
-        event_count += len(batch.events)
-        byte_count += sum(map(len, batch.events))
-        if event_count >= limit or byte_count >= READ_BYTES_MAX:
-            break
-    return taken

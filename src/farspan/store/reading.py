@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
 import apsw
 import msgspec
 
 from farspan.model.event import CallId, EventBatch
-from farspan.store.base import READ_BYTES_MAX, StreamBounds
+from farspan.store.base import StreamBounds, take_batches
 from farspan.store.schema import BUS_SHIFT, POSITION_MASK, Sql
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -92,14 +92,17 @@ def take(
     wanted: Callable[[EventBatch], bool],
 ) -> list[EventBatch]:
     """Return the first wanted batches that hold `limit` events or enough bytes together."""
-    taken: list[EventBatch] = []
-    event_count = byte_count = 0
+    return take_batches(filter(wanted, _batches(rows, event_bus)), limit)
+
+
+def _batches(
+    rows: Iterable[tuple[object, ...]], event_bus: str | dict[int, str]
+) -> Iterator[EventBatch]:
     for key, call, accepted_at, origin, stream, sequence, body in rows:
         key = cast("int", key)
-        bus = event_bus if isinstance(event_bus, str) else event_bus[key >> BUS_SHIFT]
         events, trace_headers, is_forwarded = read_events(cast("bytes", body))
-        batch = EventBatch(
-            event_bus=bus,
+        yield EventBatch(
+            event_bus=event_bus if isinstance(event_bus, str) else event_bus[key >> BUS_SHIFT],
             call=CallId(cast("bytes", call)),
             events=events,
             accepted_at=cast("float", accepted_at),
@@ -110,11 +113,3 @@ def take(
             trace_headers=trace_headers,
             is_forwarded=is_forwarded,
         )
-        if not wanted(batch):
-            continue
-        taken.append(batch)
-        event_count += len(batch.events)
-        byte_count += sum(map(len, batch.events))
-        if event_count >= limit or byte_count >= READ_BYTES_MAX:
-            break
-    return taken

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 import apsw
+import msgspec
 
 from farspan.model.event import EventBatch
 from farspan.store import reading
@@ -162,34 +163,30 @@ class SqliteStore:
                     commit.future.set_exception(commit.error)
                 else:
                     commit.future.set_result(commit.results or [])
+        buses: set[str] = set()
         lists: set[str] = set()
-        appended: list[tuple[Append, Appended]] = []
-        trimmed: set[str] = set()
-        for change, result in _applied(group):
+        for change, result in _applied(group):  # in the order of the logs
             if isinstance(change, Append):
-                appended.append((change, cast("Appended", result)))
-            elif isinstance(change, Trim) and result:
-                trimmed.add(change.event_bus)
+                buses.add(change.batch.event_bus)
+                self._remember(change.batch, cast("Appended", result))
+            elif isinstance(change, Trim) and result:  # of what is left the file knows
+                self._tail.forget(change.event_bus)
+                self._stream_tail.clear()
             elif grows(change):
                 lists.add(change.timers)
-        self._remember(appended, trimmed)
-        buses = frozenset(change.batch.event_bus for change, _ in appended)
         if buses or lists:
             for listener in self._listeners:
-                listener(buses, frozenset(lists))
+                listener(frozenset(buses), frozenset(lists))
 
-    def _remember(self, appended: list[tuple[Append, Appended]], trimmed: set[str]) -> None:
-        """Keep what a group appended, in the logs' order, which is not the group's."""
-        kept = [(_as_kept(a.batch, r), not a.batch.sequence) for a, r in appended if not r.repeated]
-        for batch, _ in sorted(kept, key=lambda each: each[0].position):
-            self._tail.add(batch.event_bus, batch.position, batch)
-        for batch, numbered_here in sorted(kept, key=lambda each: each[0].sequence):
-            if batch.stream is not None and numbered_here:  # so without a gap
-                self._stream_tail.add((batch.stream, batch.origin), batch.sequence, batch)
-        for event_bus in trimmed:  # of what is left the file knows
-            self._tail.forget(event_bus)
-        if trimmed:
-            self._stream_tail.clear()
+    def _remember(self, batch: EventBatch, appended: Appended) -> None:
+        if appended.repeated:
+            return
+        last = appended.last_sequence
+        sequence = last and last - len(batch.events) + 1
+        kept = msgspec.structs.replace(batch, position=appended.position, sequence=sequence)
+        self._tail.add(batch.event_bus, appended.position, kept)
+        if batch.stream is not None and not batch.sequence:  # numbered here, so without a gap
+            self._stream_tail.add((batch.stream, batch.origin), sequence, kept)
 
     def subscribe(self, listener: AppendListener) -> None:
         """See `base.Store.subscribe`."""
@@ -372,22 +369,6 @@ def _applied(group: list[Commit]) -> Iterator[tuple[Change, Result]]:
     for commit in group:
         if commit.error is None:
             yield from zip(commit.changes, commit.results or (), strict=True)
-
-
-def _as_kept(batch: EventBatch, appended: Appended) -> EventBatch:
-    """Return a batch with the numbers that it has in the log."""
-    return EventBatch(
-        event_bus=batch.event_bus,
-        call=batch.call,
-        events=batch.events,
-        accepted_at=batch.accepted_at,
-        origin=batch.origin,
-        stream=batch.stream,
-        sequence=appended.last_sequence and appended.last_sequence - len(batch.events) + 1,
-        position=appended.position,
-        trace_headers=batch.trace_headers,
-        is_forwarded=batch.is_forwarded,
-    )
 
 
 def open_store(path: Path, loop: asyncio.AbstractEventLoop) -> SqliteStore:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from farspan.store.base import READ_BYTES_MAX
+from farspan.store.base import take_batches
 
 if TYPE_CHECKING:
     from farspan.model.event import EventBatch
@@ -94,15 +94,7 @@ class LogTail(Generic[K]):
         run = self._runs.get(log)
         if run is None or after + 1 < run.numbers[0]:
             return None
-        taken: list[EventBatch] = []
-        event_count = byte_count = 0
         start = bisect_right(run.numbers, after + 1) - 1
         if run.numbers[start] + len(run.batches[start].events) <= after + 1:
             start += 1
-        for batch in islice(run.batches, start, None):
-            taken.append(batch)
-            event_count += len(batch.events)
-            byte_count += sum(map(len, batch.events))
-            if event_count >= limit or byte_count >= READ_BYTES_MAX:
-                break
-        return taken
+        return take_batches(islice(run.batches, start, None), limit)
