@@ -298,7 +298,7 @@ class DeliveryService:
         full: list[Delivery] = []
         for delivery in deliveries:
             item, lane = Item(delivery), self._lane(delivery)
-            if not self._offer(item):
+            if not self._offer(item, lane):
                 self._measures.of_rule(delivery.rule_arn).throttled.add()
                 full.append(delivery)
                 continue
@@ -338,9 +338,9 @@ class DeliveryService:
         for delivery in [delivery for each in unended for delivery in each.full]:
             self._park(delivery, 0)
 
-    def _offer(self, item: Item) -> bool:
+    def _offer(self, item: Item, lane: Lane) -> bool:
         """Put the delivery into its lane, or return False where that is full."""
-        if not self._lane(item.delivery).offer(item):
+        if not lane.offer(item):
             return False
         self._held[item.delivery.delivery_id] = item
         return True
@@ -534,7 +534,7 @@ class DeliveryService:
                 # Kept, for the Farspan that wrote it may return; its neighbours do not wait for it.
                 log.warning("stored delivery not understood key=%r error=%s", timer.key, error)
                 continue
-            if not self._offer(Item(delivery, stored=True)):
+            if not self._offer(Item(delivery, stored=True), self._lane(delivery)):
                 # It stays stored, due when its lease ends or its lane has room.
                 self._park(delivery, timer.claim_count)
         return bool(timers)
