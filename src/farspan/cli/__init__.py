@@ -394,9 +394,7 @@ def _for_option(until: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
     type=click.Choice(["PRIMARY", "SECONDARY", "auto"], case_sensitive=False),
     help="The route, or auto: by health again.",
 )
-@click.option(
-    "--for", "seconds", type=Duration(), metavar="10m", help="For how long; without it until auto."
-)
+@_for_option("auto")
 @click.option("--reason", default="", help="For the history.")
 @_remote_options
 def endpoint_route(
@@ -424,13 +422,7 @@ def endpoint_route(
 
 @endpoint.command("pause")
 @click.argument("name")
-@click.option(
-    "--for",
-    "seconds",
-    type=Duration(),
-    metavar="10m",
-    help="For how long; without it until resume.",
-)
+@_for_option("resume")
 @click.option("--reason", default="", help="For the history.")
 @_remote_options
 def endpoint_pause(
