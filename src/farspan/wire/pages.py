@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
@@ -39,7 +39,9 @@ from farspan.wire.peers import (
     REPORT_PATH,
     STREAM_PATH,
 )
-from farspan.wire.services import NodeServices
+from farspan.wire.services import NodeServices, RegionServices
+
+T = TypeVar("T")
 
 STATUS_PATH: Final = "/_farspan/status"
 LIVENESS_PATH: Final = "/healthz"
@@ -120,43 +122,32 @@ class Pages:
         return Response(body=_pack(self._services.report()))
 
     async def _stream(self, request: Request) -> Response:
-        self._services.access.check_peer(request)
-        if self._own is None:
-            raise ValidationException("This node is an edge: it has no streams.")
-        try:
-            asked = msgspec.msgpack.decode(request.body, type=StreamRequest)
-        except msgspec.MsgspecError as error:
-            raise ValidationException(f"The stream request is not valid: {error}.") from error
-        return Response(body=_pack(await self._own.replication.serve(asked)))
+        own, asked = self._asked_of_region(request, StreamRequest, "streams", "The stream request")
+        return Response(body=_pack(await own.replication.serve(asked)))
 
     async def _digests(self, request: Request) -> Response:
-        self._services.access.check_peer(request)
-        if self._own is None:
-            raise ValidationException("This node is an edge: it has no streams.")
-        try:
-            asked = msgspec.msgpack.decode(request.body, type=DigestRequest)
-        except msgspec.MsgspecError as error:
-            raise ValidationException(f"The question is not valid: {error}.") from error
-        return Response(body=_pack(await self._own.replication.serve_digests(asked)))
+        own, asked = self._asked_of_region(request, DigestRequest, "streams", "The question")
+        return Response(body=_pack(await own.replication.serve_digests(asked)))
 
     async def _forward(self, request: Request) -> Response:
-        self._services.access.check_peer(request)
-        if self._own is None:
-            raise ValidationException("This node is an edge: it has no event buses.")
-        try:
-            asked = msgspec.msgpack.decode(request.body, type=ForwardRequest)
-        except msgspec.MsgspecError as error:
-            raise ValidationException(f"What is forwarded is not valid: {error}.") from error
-        return Response(body=_pack(await self._own.ingest.take_forwarded(asked)))
+        own, asked = self._asked_of_region(
+            request, ForwardRequest, "event buses", "What is forwarded"
+        )
+        return Response(body=_pack(await own.ingest.take_forwarded(asked)))
 
     async def _override(self, request: Request) -> Response:
         self._services.access.check_peer(request)
-        try:
-            told = msgspec.msgpack.decode(request.body, type=Override)
-        except msgspec.MsgspecError as error:
-            raise ValidationException(f"The override is not valid: {error}.") from error
-        self._services.routing.take([told])
+        self._services.routing.take([_decoded(request, Override, "The override")])
         return Response()
+
+    def _asked_of_region(
+        self, request: Request, kind: type[T], what: str, subject: str
+    ) -> tuple[RegionServices, T]:
+        """Return this node's Region and what another node asks of it. Raises AwsError."""
+        self._services.access.check_peer(request)
+        if self._own is None:
+            raise ValidationException(f"This node is an edge: it has no {what}.")
+        return self._own, _decoded(request, kind, subject)
 
     # --- test suites ----------------------------------------------------------------------
 
@@ -221,6 +212,13 @@ class Pages:
     async def _init_alias(self, _request: Request) -> Response:
         done = {"BOOT": True, "START": True, "READY": True, "SHUTDOWN": False}
         return _json({"completed": done, "scripts": []})
+
+
+def _decoded(request: Request, kind: type[T], subject: str) -> T:
+    try:
+        return msgspec.msgpack.decode(request.body, type=kind)
+    except msgspec.MsgspecError as error:
+        raise ValidationException(f"{subject} is not valid: {error}.") from error
 
 
 def _root_account(observer: Caller | None) -> str | None:
