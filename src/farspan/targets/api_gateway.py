@@ -21,7 +21,7 @@ from farspan.targets.aws_wire import (
     ServiceUrl,
     Sign,
     Unsigned,
-    trace_headers,
+    signed_call,
 )
 from farspan.targets.base import (
     INTERNAL_ERROR,
@@ -88,30 +88,22 @@ class ApiGatewayTarget:
         headers.give((parameters.get("HeaderParameters") or {}).items())
         given = {name.lower(): value for name, value in headers.all().items()}
         body = b"" if method in BODILESS_METHODS else delivery.payload
-        signed = self._sign(
-            Unsigned(
-                request=AwsRequest(method=method, path=parts.path, headers=given, body=body),
-                path=parts.path,
-                query=parts.query,
-                host=parts.netloc,
-                service=SERVICE,
-                region=arn.region,
-                keys=keys,
-            )
+        unsigned = Unsigned(
+            request=AwsRequest(method=method, path=parts.path, headers=given, body=body),
+            path=parts.path,
+            query=parts.query,
+            host=parts.netloc,
+            service=SERVICE,
+            region=arn.region,
+            keys=keys,
         )
-        return Call(
-            account=arn.account,
-            method=method,
+        return signed_call(
+            self._sign,
+            unsigned,
             url=parts.geturl(),
-            headers={
-                **given,
-                "host": parts.netloc,
-                **signed,
-                **trace_headers(delivery.trace_header),
-            },
-            body=body,
+            account=arn.account,
+            trace_header=delivery.trace_header,
             seconds=SECONDS_MAX,
-            is_trusted=True,
         )
 
 

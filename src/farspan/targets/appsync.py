@@ -24,7 +24,7 @@ from farspan.targets.aws_wire import (
     Unsigned,
     failure_of,
     outcome_of,
-    trace_headers,
+    signed_call,
 )
 from farspan.targets.base import (
     ERROR_FROM_TARGET,
@@ -82,30 +82,22 @@ class AppSyncTarget:
             headers={"content-type": "application/json"},
             body=graphql_body(delivery),
         )
-        signed = self._sign(
-            Unsigned(
-                request=request,
-                path=request.path,
-                query=parts.query,
-                host=parts.netloc,
-                service=SERVICE,
-                region=arn.region,
-                keys=keys,
-            )
+        unsigned = Unsigned(
+            request=request,
+            path=request.path,
+            query=parts.query,
+            host=parts.netloc,
+            service=SERVICE,
+            region=arn.region,
+            keys=keys,
         )
-        return Call(
-            account=arn.account,
-            method=request.method,
+        return signed_call(
+            self._sign,
+            unsigned,
             url=parts.geturl(),
-            headers={
-                **request.headers,
-                "host": parts.netloc,
-                **signed,
-                **trace_headers(delivery.trace_header),
-            },
-            body=request.body,
+            account=arn.account,
+            trace_header=delivery.trace_header,
             seconds=SECONDS_MAX,
-            is_trusted=True,
         )
 
 

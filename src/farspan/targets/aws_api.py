@@ -32,7 +32,7 @@ from farspan.targets.aws_wire import (
     Unsigned,
     outcome_of,
     request_of,
-    trace_headers,
+    signed_call,
 )
 from farspan.targets.base import (
     INTERNAL_ERROR,
@@ -139,29 +139,21 @@ class AwsApiTarget:
         request = request_of(operation, given)
         parts = urlsplit(url.url)
         path = parts.path.rstrip("/") + request.path
-        signed = self._sign(
-            Unsigned(
-                request=request,
-                path=path,
-                host=parts.netloc,
-                service=operation.signing_name,
-                region=arn.region,
-                keys=url,
-            )
+        unsigned = Unsigned(
+            request=request,
+            path=path,
+            host=parts.netloc,
+            service=operation.signing_name,
+            region=arn.region,
+            keys=url,
         )
-        return Call(
-            account=arn.account,
-            method=request.method,
+        return signed_call(
+            self._sign,
+            unsigned,
             url=f"{parts.scheme}://{parts.netloc}{path}",
-            headers={
-                **request.headers,
-                "host": parts.netloc,
-                **signed,
-                **trace_headers(trace_header),
-            },
-            body=request.body,
+            account=arn.account,
+            trace_header=trace_header,
             seconds=SECONDS_MAX,
-            is_trusted=True,
             answer_bytes_max=ANSWER_BYTES_MAX,
         )
 

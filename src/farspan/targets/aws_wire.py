@@ -24,7 +24,7 @@ from farspan.targets.base import (
     SDK_CLIENT_ERROR,
     THROTTLING,
 )
-from farspan.targets.call import Answer
+from farspan.targets.call import ANSWER_BYTES_MAX, Answer, Call
 
 Protocol = Literal["json", "query", "rest-json"]
 MESSAGE_CHARACTERS_MAX: Final = 512
@@ -94,6 +94,35 @@ def trace_headers(trace_header: str | None) -> dict[str, str]:
 
 Sign = Callable[[Unsigned], Mapping[str, str]]
 """Return the headers that sign a request."""
+
+
+def signed_call(
+    sign: Sign,
+    unsigned: Unsigned,
+    *,
+    url: str,
+    account: str,
+    trace_header: str | None,
+    seconds: float,
+    answer_bytes_max: int = ANSWER_BYTES_MAX,
+) -> Call:
+    """Return the call that sends a request, signed, to a URL of the configuration's."""
+    request = unsigned.request
+    return Call(
+        account=account,
+        method=request.method,
+        url=url,
+        headers={
+            **request.headers,
+            "host": unsigned.host,
+            **sign(unsigned),
+            **trace_headers(trace_header),
+        },
+        body=request.body,
+        seconds=seconds,
+        is_trusted=True,
+        answer_bytes_max=answer_bytes_max,
+    )
 
 
 def request_of(operation: AwsOperation, given: Mapping[str, Any]) -> AwsRequest:
