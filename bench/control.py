@@ -12,7 +12,6 @@ import json
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from farspan.control.plane import ControlPlane
 
 sys.path.insert(0, str(Path(__file__).parent))
-from run import RESULTS, Latencies, commit, machine
+from run import Latencies, write_results
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
@@ -201,18 +200,12 @@ def main() -> None:
                 results["calls_with_1000_rules_on_the_bus"] = calls(data, config)
     results["idle_resident_mb"] = round(sizes[0] / 2**20, 1)
     results["bytes_per_rule"] = round((sizes[10_000] - sizes[0]) / 10_000)
-    now = datetime.now(UTC)
-    document = {
-        "at": now.isoformat(timespec="seconds"),
-        "commit": commit(),
-        "machine": machine(),
-        "results": results,
-    }
     print(json.dumps(results, indent=2))
-    out = options.out or RESULTS / f"{now:%Y-%m-%d}-{commit()}-control.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"written to {out}", file=sys.stderr)
+    write_results(
+        results,
+        options.out,
+        "-control",
+    )
 
 
 if __name__ == "__main__":

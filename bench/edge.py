@@ -14,7 +14,6 @@ import os
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +27,16 @@ from farspan.cli.resources import create_resources
 sys.path.insert(0, str(Path(__file__).parent))
 from run import (
     BODY_COUNT,
-    RESULTS,
     TARGET,
     Connection,
     Latencies,
     Peer,
     Signed,
-    commit,
     entries,
-    machine,
     peer_of,
     signed_v4,
     signed_v4a,
+    write_results,
 )
 
 
@@ -124,19 +121,14 @@ def main() -> None:
             )
             peers = {"region": region, "edge": edge}
             results = uvloop.run(measure(config, peers, made.endpoint_id, made.name, options))
-    now = datetime.now(UTC)
-    document = {
-        "at": now.isoformat(timespec="seconds"),
-        "commit": commit(),
-        "machine": machine(),
-        "seconds_each": options.seconds,
-        "calls_per_second": options.rate,
-        "load_average": [round(load, 1) for load in os.getloadavg()],
-        "results": results,
-    }
-    out = options.out or RESULTS / f"{now:%Y-%m-%d}-{commit()}-edge.json"
-    out.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"written to {out}", file=sys.stderr)
+    write_results(
+        results,
+        options.out,
+        "-edge",
+        seconds_each=options.seconds,
+        calls_per_second=options.rate,
+        load_average=[round(load, 1) for load in os.getloadavg()],
+    )
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from farspan.cli.ports import free_port
 from farspan.config import CONFIG_FILE_NAME
 
 sys.path.insert(0, str(Path(__file__).parent))
-from run import RESULTS, TARGET, Connection, Latencies, Peer, commit, machine, peer_of, signed_v4
+from run import TARGET, Connection, Latencies, Peer, peer_of, signed_v4, write_results
 
 REGION = "us-east-1"
 WARM_SECONDS = 2.0
@@ -339,20 +339,15 @@ def main() -> None:
             print(number, scenario, json.dumps(result), flush=True)
     results = summary(rounds)
     print(json.dumps(results, indent=2))
-    now = dt.datetime.now(dt.UTC)
-    document = {
-        "at": now.isoformat(timespec="seconds"),
-        "commit": commit(),
-        "machine": machine(),
-        "rate": options.rate,
-        "seconds_each": options.seconds,
-        "rounds": options.rounds,
-        "results": results,
-        "each_round": rounds,
-    }
-    out = options.out or RESULTS / f"{now:%Y-%m-%d}-{commit()}-neighbours.json"
-    out.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"written to {out}", file=sys.stderr)
+    write_results(
+        results,
+        options.out,
+        "-neighbours",
+        rate=options.rate,
+        seconds_each=options.seconds,
+        rounds=options.rounds,
+        each_round=rounds,
+    )
 
 
 if __name__ == "__main__":

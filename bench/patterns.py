@@ -20,13 +20,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parent))
 from pattern_data import FAMILIES, LOTS_SETS, family, lines, lots
-from run import RESULTS, commit, machine
+from run import write_results
 
 ROOT: Final = Path(__file__).parent.parent
 COMPILED: Final = ROOT / "build" / "compiled"
@@ -261,23 +260,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="farspan-bench-") as directory:
         bench = Bench(options, Path(directory))
         bench.run()
-    now = datetime.now(UTC)
-    document = {
-        "at": now.isoformat(timespec="seconds"),
-        "commit": commit(),
-        "machine": machine(),
-        "note": NOTE,
-        "seconds_each": options.seconds,
-        "warm_seconds": options.warm,
-        "passes": options.passes,
-        "timeout_seconds": options.timeout,
-        "seed": options.seed,
-        "results": bench.results,
-    }
-    out = options.out or RESULTS / f"{now:%Y-%m-%d}-{commit()}-patterns.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"written to {out}", file=sys.stderr)
+    write_results(
+        bench.results,
+        options.out,
+        "-patterns",
+        note=NOTE,
+        seconds_each=options.seconds,
+        warm_seconds=options.warm,
+        passes=options.passes,
+        timeout_seconds=options.timeout,
+        seed=options.seed,
+    )
 
 
 if __name__ == "__main__":

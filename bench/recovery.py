@@ -17,7 +17,6 @@ import statistics
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ from farspan.store.sqlite import open_store
 
 sys.path.insert(0, str(Path(__file__).parent))
 from control import resident_bytes
-from run import RESULTS, commit, machine
+from run import write_results
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
 BUS = f"{ACCOUNT}/b"
@@ -188,18 +187,13 @@ def main() -> None:
         change(data, forget_cursor)
         results["unread"] = starts(data, empty, 1)
     print(json.dumps(results, indent=2))
-    now = datetime.now(UTC)
-    document = {
-        "at": now.isoformat(timespec="seconds"),
-        "commit": commit(),
-        "machine": machine(),
-        "stored_retries": options.retries,
-        "rounds": options.rounds,
-        "results": results,
-    }
-    out = options.out or RESULTS / f"{now:%Y-%m-%d}-{commit()}-recovery.json"
-    out.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"written to {out}", file=sys.stderr)
+    write_results(
+        results,
+        options.out,
+        "-recovery",
+        stored_retries=options.retries,
+        rounds=options.rounds,
+    )
 
 
 if __name__ == "__main__":

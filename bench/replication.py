@@ -21,7 +21,6 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,7 +37,7 @@ from farspan.store.base import STORE_FILE_NAME
 
 sys.path.insert(0, str(Path(__file__).parent))
 from replication_stages import measure_stages
-from run import RESULTS, Connection, Latencies, Signed, commit, entries, load, machine, signed_v4a
+from run import Connection, Latencies, Signed, entries, load, signed_v4a, write_results
 
 MODES: Final = ("async", "sync", "sync_or_async")
 BODY_COUNT: Final = 32
@@ -294,19 +293,13 @@ def main() -> None:
     parser.add_argument("--backlog-share", type=float, default=0.5, help="as in farspan.toml")
     options = parser.parse_args()
     results = measure(options)
-    now = datetime.now(UTC)
-    document = {
-        "at": now.isoformat(timespec="seconds"),
-        "commit": commit(),
-        "machine": machine(),
-        "load_average": os.getloadavg()[0],
-        "seconds_each": options.seconds,
-        "results": results,
-    }
-    out = options.out or RESULTS / f"{now:%Y-%m-%d}-{commit()}-replication.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"written to {out}", file=sys.stderr)
+    write_results(
+        results,
+        options.out,
+        "-replication",
+        load_average=os.getloadavg()[0],
+        seconds_each=options.seconds,
+    )
 
 
 if __name__ == "__main__":

@@ -546,6 +546,25 @@ def commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
+def write_results(results: Any, out: Path | None, kind: str = "", **measured: Any) -> None:
+    """Write results with machine and commit, and how they were measured, into `out` or results/.
+
+    `kind` ends the file's name: which benchmark it was, where it is not this one.
+    """
+    now = datetime.now(UTC)
+    document = {
+        "at": now.isoformat(timespec="seconds"),
+        "commit": commit(),
+        "machine": machine(),
+        **measured,
+        "results": results,
+    }
+    out = out or RESULTS / f"{now:%Y-%m-%d}-{commit()}{kind}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(document, indent=2) + "\n")
+    print(f"written to {out}", file=sys.stderr)
+
+
 def main() -> None:
     """Measure and write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -563,19 +582,7 @@ def main() -> None:
         results = uvloop.run(measure(benchmarks_of(peer, options.seconds), options.only))
     else:
         results = measure_deployment(options)
-    now = datetime.now(UTC)
-    document = {
-        "at": now.isoformat(timespec="seconds"),
-        "commit": commit(),
-        "machine": machine(),
-        "seconds_each": options.seconds,
-        "url": options.url,
-        "results": results,
-    }
-    out = options.out or RESULTS / f"{now:%Y-%m-%d}-{commit()}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"written to {out}", file=sys.stderr)
+    write_results(results, options.out, seconds_each=options.seconds, url=options.url)
 
 
 if __name__ == "__main__":
