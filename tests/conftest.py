@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,42 +18,47 @@ settings.register_profile("farspan", deadline=None)  # no test is about how fast
 settings.load_profile("farspan")
 
 
+CertificateMaker = Callable[..., Path]
+
+
 @pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def make_certificate(tmp_path_factory: pytest.TempPathFactory) -> CertificateMaker:
+    """Return what writes a self-signed certificate with its key into one PEM file."""
+
+    def make(
+        name: str,
+        start: dt.datetime,
+        end: dt.datetime,
+        *extensions: tuple[x509.ExtensionType, bool],
+    ) -> Path:
+        key = ec.generate_private_key(ec.SECP256R1())
+        own = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        builder = x509.CertificateBuilder(own, own, key.public_key(), 1, start, end)
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical=critical)
+        path = tmp_path_factory.mktemp("tls") / "server.pem"
+        path.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+            + builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        )
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def certificate(make_certificate: CertificateMaker) -> Path:
     """Return a self-signed certificate for loopback with its key, as one PEM file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(start)
-        .not_valid_after(start.replace(year=2120))
-        .add_extension(
-            x509.SubjectAlternativeName(
-                [
-                    x509.DNSName("localhost"),
-                    x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-                ]
-            ),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + built.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), address])
+    authority = x509.BasicConstraints(ca=True, path_length=None)
+    end = start.replace(year=2120)
+    return make_certificate("localhost", start, end, (names, False), (authority, True))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

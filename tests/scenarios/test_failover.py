@@ -6,10 +6,9 @@ only if you understand the difference.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-import pytest
+from stories import assert_told
 
 from farspan.endpoints.failover import NO_ORDER, Hold, Order, Routing, hold_seconds, weigh
 from farspan.endpoints.failover import step as fail_over
@@ -19,7 +18,6 @@ from farspan.health.votes import tally
 from farspan.model.route import Route
 
 SCENARIO = Path(__file__).with_name("failover.txt")
-RULE = "\n----"
 RESULTS = {
     "ok": ProbeResult(healthy=True, report="Success: fine"),
     "fail": ProbeResult(healthy=False, report="Failure: broken"),
@@ -117,27 +115,18 @@ def begin(command: str) -> World:
     return World(names, int(settings["threshold"]), float(settings["hold"]))
 
 
-def replay(text: str) -> str:
-    """Return the scenario with the lower half of each step as it comes out now."""
-    world, told = World([], 1, 0), []
-    for block in text.strip().split("\n\n"):
-        story, rule, _ = block.partition(RULE)
-        assert rule, f"a step without {RULE!r}: {block}"
-        for line in story.splitlines():
-            if line.startswith("observers "):
-                world = begin(line)
-            elif not line.startswith("#"):
-                world.run(line)
-        told.append(f"{story}{RULE}\n{world.tell()}")
-    return "\n".join(told)
-
-
 def test_failover_scenario() -> None:
     """Probes, votes, routes and reasons go as the story tells."""
-    text = SCENARIO.read_text()
-    replayed = replay(text)
-    if os.environ.get("SCENARIOS_REWRITE") == "1":
-        SCENARIO.write_text(replayed)
-        pytest.fail("The scenario was rewritten. Read the difference, and run again without.")
+    world = World([], 1, 0)
 
-    assert replayed == text
+    def run(line: str) -> None:
+        nonlocal world
+        if line.startswith("observers "):
+            world = begin(line)
+        else:
+            world.run(line)
+
+    def tell() -> str:
+        return world.tell()
+
+    assert_told(SCENARIO, run, tell)

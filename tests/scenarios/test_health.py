@@ -6,18 +6,16 @@ only if you understand the difference.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
-import pytest
+from stories import assert_told
 
 from farspan.health.check import CheckState, ProbeResult, step
 from farspan.health.votes import judge
 from farspan.model.health_check import HealthCheck, HealthCheckType
 
 SCENARIO = Path(__file__).with_name("health.txt")
-RULE = "\n----"
 RESULTS = {
     "ok": ProbeResult(healthy=True, report="Success: fine"),
     "fail": ProbeResult(healthy=False, report="Failure: broken"),
@@ -71,25 +69,8 @@ class World:
         return "\n".join(lines) + "\n"
 
 
-def replay(text: str) -> str:
-    """Return the scenario with the lower half of each step as it comes out now."""
-    world, told = World(), []
-    for block in text.strip().split("\n\n"):
-        story, rule, _ = block.partition(RULE)
-        assert rule, f"a step without {RULE!r}: {block}"
-        for line in story.splitlines():
-            if not line.startswith("#"):
-                world.run(line)
-        told.append(f"{story}{RULE}\n{world.tell()}")
-    return "\n".join(told)
-
-
 def test_health_scenario() -> None:
     """Observers, votes and verdicts go as the story tells."""
-    text = SCENARIO.read_text()
-    replayed = replay(text)
-    if os.environ.get("SCENARIOS_REWRITE") == "1":
-        SCENARIO.write_text(replayed)
-        pytest.fail("The scenario was rewritten. Read the difference, and run again without.")
+    world = World()
 
-    assert replayed == text
+    assert_told(SCENARIO, world.run, world.tell)
