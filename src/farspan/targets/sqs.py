@@ -90,8 +90,11 @@ class _Mailing:
             queue = self._find_queue(queue_arn)
             messages: list[tuple[bytes, Message]] = []
             sent: list[int] = []
+            rules = {letters[place].rule_arn for place in places}  # a lane's letters have one
+            denied = {rule for rule in rules if queue is not None and not self._takes(queue, rule)}
             for place in places:
-                checked = self._checked(letters[place], queue, now)
+                letter = letters[place]
+                checked = _checked(letter, queue, now, is_denied=letter.rule_arn in denied)
                 if isinstance(checked, Outcome):
                     outcomes[place] = checked
                 else:
@@ -108,31 +111,6 @@ class _Mailing:
         queue = self._find(arn.account, arn.resource) if arn is not None else None
         # The lookup knows this Region only: another Region's queue of the same name is not it.
         return queue if queue is not None and queue.arn == queue_arn else None
-
-    def _checked(self, letter: _Letter, queue: Queue | None, now: float) -> Message | Outcome:
-        """Return the letter as a message, or why its queue will never take it."""
-        if queue is None:
-            return _permanent(
-                NO_RESOURCE,
-                "The specified queue does not exist or you do not have access to it. "
-                "(Service: AmazonSQS; Status Code: 400; "
-                "Error Code: AWS.SimpleQueueService.NonExistentQueue; "
-                f"Request ID: {_uuid_of(letter.key)}; Proxy: null)",
-            )
-        if not self._takes(queue, letter.rule_arn):
-            return _permanent(
-                NO_PERMISSIONS,
-                f"User: {SENDER_ID} is not authorized to perform: sqs:sendmessage on resource: "
-                f"{queue.arn} because no resource-based policy allows the sqs:sendmessage action "
-                "(Service: AmazonSQS; Status Code: 403; Error Code: AccessDenied; "
-                f"Request ID: {_uuid_of(letter.key)}; Proxy: null)",
-            )
-        try:
-            return _message(letter, queue, now)
-        except UnicodeDecodeError:
-            return INVALID_INPUT
-        except AwsError as error:
-            return _permanent(INVALID_PARAMETER, error.message)
 
     async def _put(self, queue: Queue, messages: Sequence[tuple[bytes, Message]]) -> Outcome:
         try:
@@ -210,6 +188,34 @@ def dead_letter_attributes(letter: DeadLetter) -> dict[str, MessageAttribute]:
         name: MessageAttribute(data_type="String", string_value=text)
         for name, text in texts.items()
     }
+
+
+def _checked(
+    letter: _Letter, queue: Queue | None, now: float, *, is_denied: bool
+) -> Message | Outcome:
+    """Return the letter as a message, or why its queue will never take it."""
+    if queue is None:
+        return _permanent(
+            NO_RESOURCE,
+            "The specified queue does not exist or you do not have access to it. "
+            "(Service: AmazonSQS; Status Code: 400; "
+            "Error Code: AWS.SimpleQueueService.NonExistentQueue; "
+            f"Request ID: {_uuid_of(letter.key)}; Proxy: null)",
+        )
+    if is_denied:
+        return _permanent(
+            NO_PERMISSIONS,
+            f"User: {SENDER_ID} is not authorized to perform: sqs:sendmessage on resource: "
+            f"{queue.arn} because no resource-based policy allows the sqs:sendmessage action "
+            "(Service: AmazonSQS; Status Code: 403; Error Code: AccessDenied; "
+            f"Request ID: {_uuid_of(letter.key)}; Proxy: null)",
+        )
+    try:
+        return _message(letter, queue, now)
+    except UnicodeDecodeError:
+        return INVALID_INPUT
+    except AwsError as error:
+        return _permanent(INVALID_PARAMETER, error.message)
 
 
 def _message(letter: _Letter, queue: Queue, now: float) -> Message:
